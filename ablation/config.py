@@ -1,0 +1,268 @@
+"""What can be set, of which type and within which range: the schema behind the files in conf/.
+
+Imports neither torch nor MLflow, so that a mistake is answered at once.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+
+class ConfigError(Exception):
+    """A mistake in what was asked for; its text is for the person who asked."""
+
+
+def setting(
+    default: Any = MISSING,
+    *,
+    choices: tuple[str, ...] | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    result: bool = True,
+) -> Any:
+    """A key of the config with the values that it may take.
+
+    Args:
+        default: its value where no file gives one.
+        choices: the only words it takes.
+        least, most: an inclusive range.
+        above, below: an exclusive range.
+        result: False for what cannot change a run's result and so is no part of its identity.
+    """
+    limits = {"least": least, "most": most, "above": above, "below": below}
+    metadata = {
+        "choices": choices,
+        "limits": {name: limit for name, limit in limits.items() if limit is not None},
+        "result": result,
+    }
+    if isinstance(default, list | dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass
+class DataConfig:
+    source: str = setting(choices=("digits", "folder", "archive"))
+    root: str | None = setting(None, result=False)
+    train_pictures: int | None = setting(None, least=1)
+    val_pictures: int | None = setting(None, least=1)
+    val_fraction: float = setting(0.2, above=0, below=1)
+    test_fraction: float = setting(0.0, least=0, below=1)
+    split_seed: int = setting(0, least=0)
+    size: int = setting(224, least=32)
+    val_crop: float = setting(0.875, above=0, most=1)
+    crop_min: float = setting(0.08, above=0, most=1)
+    crop_aspect: float = setting(4 / 3, least=1)
+    flip: bool = setting(True)
+    url: str | None = setting(None, result=False)
+    sha256: str | None = setting(None, result=False)
+
+
+@dataclass
+class ModelConfig:
+    library: str = setting(choices=("timm", "torchvision"))
+    name: str = setting()
+    weights: str = setting(result=False)
+    mean: list[float] = setting([0.5, 0.5, 0.5], least=0, most=1)
+    std: list[float] = setting([0.5, 0.5, 0.5], above=0)
+
+
+@dataclass
+class TransferConfig:
+    pretrained: bool = setting()
+    trained: str = setting(choices=("all", "stages", "head"))
+    stages: int = setting(1, least=1)
+    freeze_statistics: bool = setting(True)
+
+
+@dataclass
+class RegConfig:
+    penalties: list[str] = setting([], choices=("l1", "l2"))
+    l1: float = setting(0.0, least=0)
+    l2: float = setting(0.0, least=0)
+
+
+@dataclass
+class OptimizerConfig:
+    name: str = setting(choices=("sgd", "adam", "adamw"))
+    lr: float = setting(above=0)
+    momentum: float = setting(0.9, least=0, below=1)
+    nesterov: bool = setting(False)
+    beta1: float = setting(0.9, least=0, below=1)
+    beta2: float = setting(0.999, least=0, below=1)
+    eps: float = setting(1e-8, above=0)
+
+
+@dataclass
+class SchedulerConfig:
+    name: str = setting(choices=("constant", "cosine", "step"))
+    step_epochs: int = setting(2, least=1)
+    gamma: float = setting(0.1, above=0, most=1)
+    final: float = setting(0.0, least=0, most=1)
+
+
+@dataclass
+class TrackingConfig:
+    uri: str | None = setting(None, result=False)
+
+
+@dataclass
+class CacheConfig:
+    folder: str | None = setting(None, result=False)
+    features: bool = setting(True, result=False)
+    features_gb: float = setting(10.0, above=0, result=False)
+    pictures_gb: float = setting(2.0, least=0, result=False)
+
+
+@dataclass
+class ReportConfig:
+    nuisance: list[str] = setting([], result=False)
+    baseline: dict[str, str] = setting({}, result=False)
+    difference: float = setting(0.01, above=0, below=1, result=False)
+
+
+@dataclass
+class Config:
+    """One run, resolved."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
+    reg: RegConfig = field(default_factory=RegConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
+    study: str | None = setting(None, result=False)
+    seed: int = setting(0, least=0)
+    epochs: int = setting(5, least=1)
+    batch_size: int = setting(16, least=1)
+    device: str = setting("auto", result=False)
+    precision: str = setting("auto", choices=("auto", "float32", "bfloat16"))
+    rerun: bool = setting(False, result=False)
+    save_weights: bool = setting(True, result=False)
+    results: str = setting("results", result=False)
+    axes: list[str] = setting([], result=False)
+
+
+def register() -> None:
+    """Make the schema known to Hydra under the name that conf/config.yaml starts from."""
+    ConfigStore.instance().store(name="schema", node=Config)
+
+
+def folder() -> Path:
+    """The folder of the config files: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).resolve().parent
+    beside, inside = package.parent / "conf", package / "conf"
+    return beside if (beside / "config.yaml").is_file() else inside
+
+
+def resolve(composed: DictConfig) -> Config:
+    """Turn a composed config into a checked `Config`.
+
+    A strength that its `reg` level does not use is set to 0, so that what is logged is what was
+    applied: `reg=l1,l2 reg.l1=1e-4` leaves the second cell without an L1 penalty.
+
+    Raises:
+        ConfigError: naming every key that is out of its range.
+    """
+    visible = {key: composed[key] for key in composed if key != "hydra"}
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), visible))
+    assert isinstance(config, Config)
+    problems = list(_problems(config))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    config.reg.l1 *= "l1" in config.reg.penalties
+    config.reg.l2 *= "l2" in config.reg.penalties
+    return config
+
+
+def leaves(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Every key of a config, dotted, with its value: {"optimizer.lr": 0.001, …}."""
+    flat: dict[str, Any] = {}
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if is_dataclass(value):
+            flat.update(leaves(value, f"{prefix}{item.name}."))
+        else:
+            flat[prefix + item.name] = value
+    return flat
+
+
+def fingerprint(config: Config) -> str:
+    """What identifies a run's config: 16 hexadecimal digits over all that can change its result."""
+    relevant = {key: value for key, value, item in _settings(config) if item.metadata["result"]}
+    text = json.dumps(relevant, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def as_yaml(config: Config) -> str:
+    """The resolved config as a file that Hydra can read again."""
+    return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
+
+
+def _settings(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if is_dataclass(value):
+            yield from _settings(value, f"{prefix}{item.name}.")
+        else:
+            yield prefix + item.name, value, item
+
+
+def _problems(config: Config) -> Iterator[str]:
+    for key, value, item in _settings(config):
+        for part in value if isinstance(value, list) else [value]:
+            if part is not None:
+                yield from _out_of_range(key, part, item.metadata)
+    if config.data.source == "folder" and config.data.root is None:
+        yield (
+            "data.root is not set: name the folder of the pictures, data.root=FOLDER with "
+            "train/<class>/ and val/<class>/, or with one folder a class"
+        )
+    if config.optimizer.nesterov and config.optimizer.momentum == 0:
+        yield "optimizer.nesterov=true needs optimizer.momentum above 0"
+    if len(config.model.mean) != 3 or len(config.model.std) != 3:
+        yield "model.mean and model.std take three numbers each, one a colour channel"
+    if config.study is not None and not _is_folder_name(config.study):
+        yield (
+            f"study={config.study}: a study's name becomes a folder's; letters, digits, '.', '_', "
+            "'-' and spaces only, starting with a letter or a digit"
+        )
+    yield from _unknown_device(config.device)
+
+
+def _out_of_range(key: str, value: Any, metadata: Mapping[str, Any]) -> Iterator[str]:
+    choices, limits = metadata["choices"], metadata["limits"]
+    if choices and value not in choices:
+        yield f"{key}={value}: choose from {', '.join(choices)}"
+    words = {"least": "at least", "most": "at most", "above": "above", "below": "below"}
+    holds = {
+        "least": lambda limit: value >= limit,
+        "most": lambda limit: value <= limit,
+        "above": lambda limit: value > limit,
+        "below": lambda limit: value < limit,
+    }
+    # A NaN fails every comparison, so it is refused wherever there is a range.
+    if any(not holds[name](limit) for name, limit in limits.items()) or value == float("inf"):
+        wanted = " and ".join(f"{words[name]} {limit:g}" for name, limit in limits.items())
+        yield f"{key}={value}: must be {wanted}"
+
+
+def _is_folder_name(name: str) -> bool:
+    return name[:1].isalnum() and all(letter.isalnum() or letter in "._- " for letter in name)
+
+
+def _unknown_device(device: str) -> Iterator[str]:
+    kind, _, index = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (index and not index.isdigit()):
+        yield f"device={device}: choose from auto, cpu, cuda, cuda:1 (its number), mps"

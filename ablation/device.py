@@ -1,0 +1,35 @@
+"""Where to compute, and in which arithmetic."""
+
+import torch
+
+from ablation.config import ConfigError
+
+
+def choose(wanted: str) -> torch.device:
+    """`auto` takes a CUDA GPU, else Apple's, else the CPU.
+
+    Raises:
+        ConfigError: a device that this machine or this torch does not have.
+    """
+    has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return torch.device(next((kind for kind, there in has.items() if there), "cpu"))
+    device = torch.device(wanted)
+    if not has.get(device.type, True):
+        raise ConfigError(f"device={wanted}: torch finds no such device here; device=auto or cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device={wanted}: there are {torch.cuda.device_count()} GPUs here")
+    return device
+
+
+def precision(wanted: str, device: torch.device) -> torch.dtype:
+    """`auto` takes bfloat16 on a GPU that has it, else float32."""
+    if wanted == "auto":
+        fits = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if fits else torch.float32
+    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+
+
+def prepare() -> None:
+    """Settings of the process that cost no accuracy: no slow path for tiny numbers."""
+    torch.set_flush_denormal(True)

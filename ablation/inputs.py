@@ -1,0 +1,219 @@
+"""What a training step is fed: views, or the features of views where the trunk is frozen.
+
+Features of a view depend on (weights, picture, seed, epoch) alone: they are computed once and
+kept on disk for every run that needs them.
+"""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ablation import views
+from ablation.config import CacheConfig, DataConfig, ModelConfig
+from ablation.data import Pictures, Split
+from ablation.model import digest
+
+Indices = npt.NDArray[np.int64]
+
+#: Pictures a forward pass of a frozen or validating network, by kind of device.
+EVALUATION_BATCH = {"cpu": 32}
+
+
+class Inputs(Protocol):
+    """Batches for the trained part of a network, on its device."""
+
+    def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
+        """One tensor a batch of training pictures, views drawn for this epoch."""
+
+    def evaluation(self, name: str) -> Iterator[Tensor]:
+        """Every picture of a split (val, test) in order, in batches of any size."""
+
+
+@dataclass
+class Views:
+    """Views, made while the network is busy with the ones before."""
+
+    pictures: Pictures
+    data: DataConfig
+    model: ModelConfig
+    seed: int
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        self._ahead = views.Ahead()
+
+    def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
+        tasks = [
+            functools.partial(
+                views.training_views, self.pictures.train, batch, self.seed, epoch, self.data
+            )
+            for batch in batches
+        ]
+        for batch in self._ahead(tasks):
+            yield self._on_device(batch)
+
+    def evaluation(self, name: str) -> Iterator[Tensor]:
+        split = self._split(name)
+        tasks = [
+            functools.partial(evaluation_views, split, tuple(batch), self.data)
+            for batch in evaluation_batches(len(split), self.device)
+        ]
+        for batch in self._ahead(tasks):
+            yield self._on_device(batch)
+
+    def _split(self, name: str) -> Split:
+        split = getattr(self.pictures, name)
+        assert isinstance(split, Split)
+        return split
+
+    def _on_device(self, batch: Tensor) -> Tensor:
+        if self.device.type == "cuda":
+            batch = batch.pin_memory().to(self.device, non_blocking=True)
+        return views.normalise(batch.to(self.device), self.model)
+
+
+def evaluation_batches(n_pictures: int, device: torch.device) -> list[Indices]:
+    return views.batches(np.arange(n_pictures), EVALUATION_BATCH.get(device.type, 128))
+
+
+_KEPT_VIEWS: dict[tuple[object, ...], Tensor] = {}
+
+
+def evaluation_views(split: Split, indices: tuple[int, ...], data: DataConfig) -> Tensor:
+    """Validation views, the same in every epoch and run: kept as long as they are few."""
+    key = (split.digest, indices, data.size, data.val_crop)
+    if key not in _KEPT_VIEWS:
+        batch = views.validation_views(split, indices, data)
+        if sum(kept.nbytes for kept in _KEPT_VIEWS.values()) + batch.nbytes > 1e9:
+            return batch
+        _KEPT_VIEWS[key] = batch
+    return _KEPT_VIEWS[key]
+
+
+class Features:
+    """Features of views: what the frozen part makes of them, computed once and kept.
+
+    Without a store they are computed batch by batch, as a plain loop does.
+    """
+
+    def __init__(
+        self, source: Views, below: nn.Module, store: "Store | None", precision: torch.dtype
+    ) -> None:
+        self._source = source
+        self._below = below
+        self._precision = precision
+        self._store = store
+        data = asdict(source.data)
+        self._identity = {
+            "below": digest(below.state_dict()),
+            "network": repr(source.model.name),
+            "pictures": source.pictures.digest,
+            "views": {k: data[k] for k in ("size", "val_crop", "crop_min", "crop_aspect", "flip")},
+            "pixels": [source.model.mean, source.model.std],
+            "arithmetic": [str(precision), source.device.type, torch.__version__],
+        }
+
+    def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
+        if self._store is None:
+            yield from self._outputs(self._source.training(epoch, batches))
+            return
+        n_pictures = len(self._source.pictures.train)
+        parts = evaluation_batches(n_pictures, self._source.device)
+        features = self._features(
+            {"split": "train", "seed": self._source.seed, "epoch": epoch},
+            lambda: self._source.training(epoch, parts),
+        )
+        for batch in batches:
+            yield features[torch.from_numpy(batch).to(features.device)]
+
+    def evaluation(self, name: str) -> Iterator[Tensor]:
+        if self._store is None:
+            yield from self._outputs(self._source.evaluation(name))
+            return
+        yield self._features({"split": name}, lambda: self._source.evaluation(name))
+
+    def _features(self, part: dict[str, object], batches: Callable[[], Iterator[Tensor]]) -> Tensor:
+        assert self._store is not None
+        key = self._store.key({**self._identity, **part})
+        kept = self._store.read(key)
+        if kept is None:
+            kept = torch.cat([output.cpu() for output in self._outputs(batches())])
+            self._store.write(key, kept)
+        return kept.to(self._source.device)
+
+    def _outputs(self, batches: Iterator[Tensor]) -> Iterator[Tensor]:
+        with torch.no_grad(), autocast(self._source.device, self._precision):
+            for batch in batches:
+                yield self._below(batch).float()
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+
+
+class Store:
+    """Tensors on disk by the digest of what they are made from.
+
+    Safe with parallel writers: a file appears whole, by a rename, and two writers of one key
+    write the same. The least recently used files go when the limit is passed.
+    """
+
+    def __init__(self, cache: CacheConfig) -> None:
+        folder = cache.folder or os.environ.get("ABLATION_CACHE") or "~/.cache/ablation"
+        self.folder = Path(folder).expanduser() / "features"
+        self._limit = cache.features_gb * 1e9
+
+    @staticmethod
+    def key(identity: dict[str, object]) -> str:
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+
+    def read(self, key: str) -> Tensor | None:
+        from safetensors.torch import load_file
+
+        path = self._path(key)
+        try:
+            features = load_file(path)["features"]
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        # A file that was damaged is made again.
+        except Exception:
+            path.unlink(missing_ok=True)
+            return None
+        return features
+
+    def write(self, key: str, features: Tensor) -> None:
+        """Keep the features; a full or read-only disk costs the sharing, not the run."""
+        from safetensors.torch import save
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as part:
+                part.write(save({"features": features.contiguous()}))
+            os.replace(part.name, self._path(key))
+            self._prune()
+        except OSError:
+            return
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.safetensors"
+
+    def _prune(self) -> None:
+        files = [(path, path.stat()) for path in self.folder.glob("*.safetensors")]
+        total = sum(stat.st_size for _, stat in files)
+        for path, stat in sorted(files, key=lambda item: item[1].st_mtime):
+            if total <= self._limit:
+                return
+            path.unlink(missing_ok=True)
+            total -= stat.st_size

@@ -1,0 +1,113 @@
+"""What the terminal shows while a study runs: bars where it can, plain lines where it can't."""
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+if TYPE_CHECKING:
+    from ablation.fit import Epoch
+    from ablation.run import Outcome
+
+
+class Progress:
+    """The progress of a study: run 3 of 6, epoch 2 of 5, time left."""
+
+    def __init__(self, console: Console, study: str, n_runs: int | None) -> None:
+        self._console = console
+        self._study = study
+        self._n_runs = n_runs
+        self._n_ended = 0
+        self._n_trained = 0
+        self._epochs = 1
+        self._name = ""
+        self._run_start = 0.0
+        self._spent = 0.0
+        self._bars: Bars | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bars = Bars(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}"),
+                console=self._console,
+                transient=True,
+            )
+            self._bars.start()
+            self._all = self._bars.add_task(self._study, total=self._n_runs, left="")
+            self._one: TaskID | None = None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def run_started(self, name: str, epochs: int) -> None:
+        self._name, self._epochs = name, epochs
+        self._run_start = time.monotonic()
+        if self._bars:
+            self._one = self._bars.add_task(f"  {name}", total=epochs, left="")
+
+    def epoch(self, row: "Epoch") -> None:
+        line = (
+            f"loss {row['train/loss']:.3f}  train {row['train/accuracy']:.1%}  "
+            f"val {row['val/accuracy']:.1%}"
+        )
+        if self._bars:
+            assert self._one is not None
+            self._bars.update(self._one, completed=int(row["epoch"]), left=line)
+            return
+        epoch = f"epoch {int(row['epoch'])}/{self._epochs}"
+        seconds = f"{row['epoch_seconds']:.1f} s"
+        self._console.print(f"    {epoch}  {line}  {seconds}", highlight=False)
+
+    def run_ended(self, outcome: "Outcome") -> None:
+        self._n_ended += 1
+        if outcome.status != "skipped":
+            self._n_trained += 1
+            self._spent += time.monotonic() - self._run_start
+        words = {
+            "finished": f"best val {outcome.best_val_accuracy or 0:.1%}",
+            "skipped": f"best val {outcome.best_val_accuracy or 0:.1%} (had finished before)",
+            "failed": f"[red]failed[/red]: {escape(outcome.error)}",
+        }
+        of = f" of {self._n_runs}" if self._n_runs else ""
+        line = f"run {self._n_ended}{of}  {outcome.name}  {words[outcome.status]}"
+        left = self._left()
+        if self._bars:
+            if self._one is not None:
+                self._bars.remove_task(self._one)
+                self._one = None
+            self._bars.update(self._all, completed=self._n_ended, left=left)
+            self._console.print(line, highlight=False)
+            return
+        self._console.print(f"{line}{'  ' + left if left else ''}", highlight=False)
+
+    def _left(self) -> str:
+        """Time left, as the runs that were trained so far took on average."""
+        if not self._n_runs or not self._n_trained or self._n_ended >= self._n_runs:
+            return ""
+        seconds = self._spent / self._n_trained * (self._n_runs - self._n_ended)
+        return f"about {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """90 → "1 min 30 s"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -1,0 +1,220 @@
+"""The story of one run, from its config to its results in MLflow."""
+
+import functools
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from ablation import config as schema
+from ablation import data, device, figures, inputs, model, tracking, transfer
+from ablation import fit as fitting
+from ablation.config import Config
+from ablation.data import Pictures, Split
+from ablation.fit import Epoch, Fit
+from ablation.transfer import Parts
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        status: finished, skipped (it had finished before), or failed.
+        best_val_accuracy: 0..1, None where it failed.
+        error: for a person, where it failed.
+        log: the run in MLflow, perhaps still being written; None where it was skipped.
+    """
+
+    name: str
+    status: str
+    best_val_accuracy: float | None = None
+    error: str = ""
+    log: tracking.RunLog | None = None
+
+
+def train(
+    config: Config,
+    levels: Mapping[str, str],
+    client: "MlflowClient",
+    experiment_id: str,
+    on_epoch: Callable[[Epoch], None],
+) -> Outcome:
+    """Train one cell with one seed and log it; a run that has finished before is not repeated.
+
+    Args:
+        config: resolved and checked.
+        levels: each factor's level.
+        on_epoch: called with each epoch's metrics.
+    """
+    name = run_name(config, levels)
+    params = {**levels, **schema.leaves(config)}
+    open_log = functools.partial(tracking.RunLog, client, experiment_id, name, params)
+    try:
+        pictures = data.load(config.data, config.cache.pictures_gb)
+        identity = identify(config, pictures)
+    except Exception as error:
+        return _failed(name, open_log({"fingerprint": schema.fingerprint(config)}), error)
+    if not config.rerun:
+        before = tracking.finished(client, experiment_id, identity)
+        if before is not None:
+            return Outcome(name, "skipped", before.data.metrics.get("best_val_accuracy"))
+    log = open_log(identity.tags())
+    try:
+        result, checks = _train(config, pictures, log, on_epoch)
+        log.finish(*_results(config, pictures, result, checks))
+    except KeyboardInterrupt:
+        log.fail("KILLED", "stopped by hand")
+        log.wait()
+        raise
+    # Whatever stops one run must not stop the others; the report names it.
+    except Exception as error:
+        return _failed(name, log, error)
+    return Outcome(name, "finished", result.best_val_accuracy, log=log)
+
+
+def _failed(name: str, log: tracking.RunLog, error: Exception) -> Outcome:
+    log.fail("FAILED", brief(error), "".join(traceback.format_exception(error)))
+    return Outcome(name, "failed", error=brief(error), log=log)
+
+
+def _train(
+    config: Config,
+    pictures: Pictures,
+    log: tracking.RunLog,
+    on_epoch: Callable[[Epoch], None],
+) -> tuple[Fit, dict[str, str]]:
+    """Build, freeze, fit, and check that what was to stay as it was did."""
+    device.prepare()
+    place = device.choose(config.device)
+    precision = device.precision(config.precision, place)
+    network = model.build(
+        config.model,
+        len(pictures.classes),
+        pretrained=config.transfer.pretrained,
+        seed=config.seed,
+    ).to(place)
+    parts = transfer.apply(network, config.transfer)
+    before = parts.frozen_digest()
+
+    def after_epoch(row: Epoch) -> None:
+        log.epoch(row)
+        on_epoch(row)
+
+    with model.seeded(model.TRAINING, config.seed):
+        result = fitting.fit(
+            parts,
+            feed(parts, pictures, config, place, precision),
+            pictures.train.labels,
+            pictures.val.labels,
+            config,
+            place,
+            precision,
+            after_epoch,
+        )
+    checks = {
+        "frozen_digest_before": before,
+        "frozen_digest_after": parts.frozen_digest(),
+        "n_steps": str(result.n_steps),
+        "device": str(place),
+        "precision": str(precision).removeprefix("torch."),
+    }
+    return result, checks
+
+
+def feed(
+    parts: Parts,
+    pictures: Pictures,
+    config: Config,
+    place: torch.device,
+    precision: torch.dtype,
+) -> inputs.Inputs:
+    """Views where the whole network is trained, features of views where its lower part is not."""
+    views = inputs.Views(pictures, config.data, config.model, config.seed, place)
+    if not len(parts.below):
+        return views
+    store = inputs.Store(config.cache) if config.cache.features else None
+    return inputs.Features(views, parts.below, store, precision)
+
+
+def identify(config: Config, pictures: Pictures) -> tracking.Identity:
+    weights = model.weights_digest(config.model) if config.transfer.pretrained else "none"
+    return tracking.Identity(schema.fingerprint(config), pictures.digest, weights)
+
+
+def run_name(config: Config, levels: Mapping[str, str]) -> str:
+    """The varied levels, then the seed: full-l1-adam-s0."""
+    leaves = schema.leaves(config)
+    parts = [
+        levels[axis] if axis in levels else f"{axis.rpartition('.')[2]}{leaves.get(axis)}"
+        for axis in config.axes
+    ]
+    if not parts:
+        parts = [levels[factor] for factor in ("transfer", "reg", "optimizer") if factor in levels]
+    return "-".join([*parts, f"s{config.seed}"])
+
+
+def brief(error: BaseException) -> str:
+    """An error in one line, with its kind where the text alone would not tell."""
+    text = next(iter(str(error).splitlines()), "")
+    kind = type(error).__name__
+    return text if isinstance(error, schema.ConfigError) else f"{kind}: {text}" if text else kind
+
+
+def _results(
+    config: Config, pictures: Pictures, result: Fit, checks: dict[str, str]
+) -> tuple[dict[str, float], dict[str, str], Callable[[Path], None]]:
+    """What is logged at the end: metrics, tags, and what writes the artifacts into a folder."""
+    metrics = {
+        "best_val_accuracy": result.best_val_accuracy,
+        "best_epoch": float(result.best_epoch),
+        "last_val_accuracy": result.last_val_accuracy,
+        "train_seconds": sum(row["epoch_seconds"] for row in result.history),
+    }
+    state = result.state if config.save_weights else None
+    return metrics, checks, functools.partial(_write_artifacts, config, pictures, result, state)
+
+
+def _write_artifacts(
+    config: Config,
+    pictures: Pictures,
+    result: Fit,
+    state: dict[str, torch.Tensor] | None,
+    folder: Path,
+) -> None:
+    (folder / "config.yaml").write_text(schema.as_yaml(config))
+    history = pd.DataFrame(result.history).astype({"epoch": int})
+    history.to_csv(folder / "history.csv", index=False)
+    predictions = prediction_table(pictures.val, pictures.classes, result.probabilities)
+    predictions.to_csv(folder / "predictions.csv", index=False)
+    figures.curves(history, result.best_epoch).savefig(folder / "curves.png")
+    figures.confusion(predictions, pictures.classes).savefig(folder / "confusion.png")
+    if state is not None:
+        from safetensors.torch import save_file
+
+        whole = {name: value.cpu().contiguous() for name, value in state.items()}
+        save_file(whole, folder / "weights.safetensors")
+
+
+def prediction_table(
+    split: Split, classes: tuple[str, ...], probabilities: npt.NDArray[np.float32]
+) -> pd.DataFrame:
+    """One row a picture: its true and predicted class and the probability of the latter."""
+    predicted = probabilities.argmax(1)
+    return pd.DataFrame(
+        {
+            "picture": split.names,
+            "label": [classes[label] for label in split.labels],
+            "predicted": [classes[label] for label in predicted],
+            "confidence": probabilities.max(1).round(6),
+        }
+    )

@@ -1,0 +1,132 @@
+"""What a study was asked for, and what has become of it: the plan and the ledger.
+
+Each command leaves its plan with the study's experiment in MLflow, so that a run that was never
+logged is still known to be missing.
+"""
+
+import hashlib
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ablation import tracking
+from ablation.grid import Grid
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
+
+FINGERPRINT_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs that one command asked for.
+
+    Attributes:
+        command: as it was typed.
+        axes: what is swept → its levels or values; the runs are their product, in order.
+        fingerprints: one a run.
+    """
+
+    command: str
+    axes: Mapping[str, Sequence[str]]
+    fingerprints: Sequence[str]
+
+    def varied(self) -> dict[str, dict[str, str]]:
+        """For each fingerprint, the level or value on each axis."""
+        combinations = itertools.product(*self.axes.values())
+        return {
+            fingerprint: dict(zip(self.axes, values, strict=True))
+            for fingerprint, values in zip(self.fingerprints, combinations, strict=True)
+        }
+
+
+@dataclass
+class Ledger:
+    """Every run that was asked for or logged, by what has become of it.
+
+    Attributes:
+        planned: fingerprint → the level or value on each axis.
+        finished: fingerprint → the runs that finished, the newest first; more than one are
+            duplicates, of which the newest counts.
+        failed: fingerprint → the newest run that failed or was killed, where none finished.
+        running: fingerprint → the run under way, where none finished.
+        missing: fingerprints that were asked for and never logged.
+    """
+
+    planned: dict[str, dict[str, str]]
+    finished: "dict[str, list[Run]]" = field(default_factory=dict)
+    failed: "dict[str, Run]" = field(default_factory=dict)
+    running: "dict[str, Run]" = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        return not (self.failed or self.running or self.missing)
+
+
+def plan_of(grid: Grid) -> Plan:
+    """What a command asked for, in the form that is kept with the study."""
+    axes = {
+        axis.lstrip("+"): [value.strip("'\"") for value in values]
+        for axis, values in grid.axes.items()
+    }
+    return Plan(tracking.command_line(), axes, [run.fingerprint for run in grid.runs])
+
+
+def save_plan(client: "MlflowClient", experiment_id: str, plan: Plan) -> None:
+    """Leave the plan with the experiment; the same plan again takes the place of the first."""
+    fingerprints = "".join(plan.fingerprints)
+    identity = json.dumps([dict(plan.axes), fingerprints])
+    name = f"plan.{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    head = json.dumps({"command": plan.command, "axes": dict(plan.axes)})
+    for index, part in enumerate(tracking.chunks(head)):
+        client.set_experiment_tag(experiment_id, f"{name}.axes.{index:04}", part)
+    for index, part in enumerate(tracking.chunks(fingerprints)):
+        client.set_experiment_tag(experiment_id, f"{name}.runs.{index:04}", part)
+
+
+def plans(experiment: "Experiment") -> list[Plan]:
+    """The plans that were left with an experiment."""
+    parts: dict[str, dict[str, str]] = defaultdict(lambda: {"axes": "", "runs": ""})
+    for key, value in sorted(experiment.tags.items()):
+        if key.startswith("plan."):
+            _, name, kind, _ = key.split(".")
+            parts[name][kind] += value
+    found = []
+    for part in parts.values():
+        head = json.loads(part["axes"])
+        prints = part["runs"]
+        fingerprints = [
+            prints[first : first + FINGERPRINT_DIGITS]
+            for first in range(0, len(prints), FINGERPRINT_DIGITS)
+        ]
+        found.append(Plan(head["command"], head["axes"], fingerprints))
+    return found
+
+
+def ledger(found: Sequence[Plan], runs: "Sequence[Run]") -> Ledger:
+    """Count what was asked for against what was logged (`runs`, oldest first)."""
+    planned: dict[str, dict[str, str]] = {}
+    for plan in found:
+        planned.update(plan.varied())
+    book = Ledger(planned)
+    by_fingerprint: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        by_fingerprint[run.data.tags.get("fingerprint", run.info.run_id)].insert(0, run)
+    for fingerprint, newest_first in by_fingerprint.items():
+        done = [run for run in newest_first if run.info.status == "FINISHED"]
+        newest = newest_first[0]
+        is_under_way = newest.info.status in ("RUNNING", "SCHEDULED")
+        if done:
+            book.finished[fingerprint] = done
+        elif is_under_way and tracking.is_alive(newest.data.tags):
+            book.running[fingerprint] = newest
+        else:
+            book.failed[fingerprint] = newest
+    book.missing = [name for name in planned if name not in by_fingerprint]
+    return book

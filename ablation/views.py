@@ -1,0 +1,131 @@
+"""Views: the pictures as the network sees them.
+
+A training view is a function of (seed, epoch, picture) alone, never of the worker, the batch or
+the cell: cells of one seed see identical views, so their differences are paired and what is
+computed from a view can be shared.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ablation.config import DataConfig, ModelConfig
+from ablation.data import Split
+
+#: Tells the draws of one seed apart: the order of pictures from their views.
+ORDER, VIEW = 0, 1
+
+
+def order(n_pictures: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """The order in which an epoch goes through the pictures: a permutation of 0..n-1."""
+    return np.random.default_rng([ORDER, seed, epoch]).permutation(n_pictures)
+
+
+def batches(indices: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:
+    """Consecutive batches; a last one of a single picture joins the one before it.
+
+    BatchNorm has no statistics over one picture whose last map is a single pixel.
+    """
+    edges = list(range(batch_size, len(indices), batch_size))
+    if edges and batch_size > 1 and len(indices) - edges[-1] == 1:
+        edges.pop()
+    return np.split(indices, edges)
+
+
+def crop_box(
+    height: int, width: int, config: DataConfig, draws: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """A random crop (top, left, height, width) of a share of the area and a width to height.
+
+    The law is that of torchvision's RandomResizedCrop: area uniform in [crop_min, 1], aspect
+    log-uniform in [1 / crop_aspect, crop_aspect], ten tries, then the largest centre crop.
+    """
+    widest = np.log(config.crop_aspect)
+    for share, slant in zip(
+        draws.uniform(config.crop_min, 1, 10), draws.uniform(-widest, widest, 10), strict=True
+    ):
+        w = round(float(np.sqrt(share * height * width * np.exp(slant))))
+        h = round(float(np.sqrt(share * height * width / np.exp(slant))))
+        if 0 < w <= width and 0 < h <= height:
+            top, left = draws.integers(0, [height - h + 1, width - w + 1])
+            return int(top), int(left), h, w
+    w = min(width, round(height * config.crop_aspect))
+    h = min(height, round(width * config.crop_aspect))
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+def training_view(split: Split, index: int, seed: int, epoch: int, config: DataConfig) -> Tensor:
+    """One random crop, resized and perhaps mirrored: uint8, shape (3, size, size)."""
+    draws = np.random.default_rng([VIEW, seed, epoch, int(split.keys[index])])
+    pixels = split.pixels(index)
+    is_mirrored = bool(draws.random() < 0.5) and config.flip
+    top, left, h, w = crop_box(*pixels.shape[:2], config, draws)
+    view = _resize(pixels[top : top + h, left : left + w], (config.size, config.size))
+    return view.flip(-1) if is_mirrored else view
+
+
+def validation_view(split: Split, index: int, config: DataConfig) -> Tensor:
+    """The shorter side resized to size / val_crop, and its centre: uint8, shape (3, size, size)."""
+    return centre_view(split.pixels(index), config)
+
+
+def centre_view(pixels: npt.NDArray[np.uint8], config: DataConfig) -> Tensor:
+    height, width = pixels.shape[:2]
+    short = round(config.size / config.val_crop)
+    scale = short / min(height, width)
+    resized = _resize(pixels, (max(short, int(height * scale)), max(short, int(width * scale))))
+    top, left = ((side - config.size) // 2 for side in resized.shape[-2:])
+    return resized[:, top : top + config.size, left : left + config.size]
+
+
+def _resize(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
+    """Antialiased bilinear: uint8 (h, w, 3) → uint8 (3, *size)."""
+    # torch warns of arrays that it may not write to; it does not write here.
+    picture = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
+    picture = picture.permute(2, 0, 1)[None]
+    return F.interpolate(picture, size=size, mode="bilinear", antialias=True)[0]
+
+
+def training_views(
+    split: Split, indices: Sequence[int], seed: int, epoch: int, config: DataConfig
+) -> Tensor:
+    """Views of some pictures: uint8, shape (n, 3, size, size), channels last."""
+    return _stack([training_view(split, i, seed, epoch, config) for i in indices])
+
+
+def validation_views(split: Split, indices: Sequence[int], config: DataConfig) -> Tensor:
+    return _stack([validation_view(split, i, config) for i in indices])
+
+
+def _stack(views: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(views)).contiguous(memory_format=torch.channels_last)
+
+
+def normalise(views: Tensor, model: ModelConfig) -> Tensor:
+    """uint8 views → float32 of the mean and deviation that the weights expect, channels last."""
+    mean = torch.tensor(model.mean, device=views.device).view(3, 1, 1) * 255
+    scale = 1 / (torch.tensor(model.std, device=views.device).view(3, 1, 1) * 255)
+    return (views.float() - mean) * scale
+
+
+class Ahead:
+    """Makes the next batches while the current one is used."""
+
+    def __init__(self, depth: int = 2) -> None:
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="views")
+        self._depth = depth
+
+    def __call__(self, tasks: Iterable[Callable[[], Tensor]]) -> Iterator[Tensor]:
+        """What the tasks return, in order."""
+        waiting: list[Future[Tensor]] = []
+        for task in tasks:
+            waiting.append(self._threads.submit(task))
+            if len(waiting) > self._depth:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()

@@ -1,1 +1,1 @@
-"""Ablation studies of transfer learning: the grid from one command, and which differences are real."""
+"""Ablation studies of transfer learning, and which of their differences are real."""

@@ -14,6 +14,8 @@ from ablation import config as schema
 from ablation.config import ConfigError
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from ablation.grid import Grid
 
 #: Hydra's flags that print something and run nothing.
@@ -64,7 +66,7 @@ def _launch(arguments: Sequence[str]) -> None:
     hydra.main(version_base="1.3", config_path=str(schema.folder()), config_name="config")(_task)()
 
 
-def _task(composed: "schema.DictConfig") -> float | None:
+def _task(composed: "DictConfig") -> float | None:
     """One run, in whichever process the launcher put it: the sweeper's objective is its result."""
     from ablation import launch
 

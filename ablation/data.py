@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ablation.config import ConfigError, DataConfig
 
-SUFFIXES = frozenset(".bmp .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
+SUFFIXES = frozenset([".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -143,7 +143,7 @@ def _read_and_decode(picture: Picture) -> tuple[str, Pixels | str]:
     # Pillow's readers raise nearly anything on a damaged file; each becomes a line of one message.
     except Exception as error:
         reason = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        if isinstance(error, Image.UnidentifiedImageError):
+        if isinstance(error, UnidentifiedImageError):
             reason = "not a picture"
         return "", reason
 

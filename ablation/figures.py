@@ -54,7 +54,9 @@ def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> Figure:
         for row, column in np.ndindex(n, n):
             if counts[row, column]:
                 colour = "white" if shares[row, column] > 0.5 else "black"
-                panel.text(column, row, counts[row, column], ha="center", va="center", c=colour)
+                panel.text(
+                    column, row, str(counts[row, column]), ha="center", va="center", c=colour
+                )
     panel.set_xticks(range(n), classes, rotation=45, ha="right")
     panel.set_yticks(range(n), classes)
     panel.set_xlabel("predicted")

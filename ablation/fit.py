@@ -31,6 +31,7 @@ class Fit:
         probabilities: shape (n_val, n_classes), of the validation pictures at the best epoch.
         state: the trained part's weights and buffers at the best epoch; they are loaded back.
         n_steps: training steps in all.
+        applied: the strengths l1 and l2 as they were measured at the first step.
     """
 
     history: list[Epoch]
@@ -40,6 +41,7 @@ class Fit:
     probabilities: npt.NDArray[np.float32]
     state: dict[str, Tensor]
     n_steps: int
+    applied: dict[str, float]
 
 
 def fit(
@@ -67,6 +69,7 @@ def fit(
     history: list[Epoch] = []
     best: tuple[float, int, dict[str, Tensor], Tensor] | None = None
     n_steps = 0
+    applied: dict[str, float] = {}
     for epoch in range(1, config.epochs + 1):
         start = time.perf_counter()
         lr = learning_rate(config.optimizer.lr, epoch, config.epochs, config.scheduler)
@@ -85,7 +88,13 @@ def fit(
             loss = F.cross_entropy(logits.float(), y)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            regularizer.add_l1_gradient(weights, config.reg.l1)
+            if not applied:
+                applied = {
+                    "l1": regularizer.measured_l1(weights, config.reg.l1),
+                    "l2": sum(group["weight_decay"] for group in optimizer.param_groups),
+                }
+            else:
+                regularizer.add_l1_gradient(weights, config.reg.l1)
             optimizer.step()
             # Sums stay on the device: reading them here would make it wait for each step.
             loss_sum += loss.detach() * len(batch)
@@ -118,6 +127,7 @@ def fit(
         probabilities=probabilities.cpu().numpy(),
         state=state,
         n_steps=n_steps,
+        applied=applied,
     )
 
 

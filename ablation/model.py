@@ -59,7 +59,9 @@ def build(config: ModelConfig, n_classes: int, *, pretrained: bool, seed: int) -
             trunk = _trunk(config)
     with seeded(HEAD, seed):
         head = nn.Linear(_n_features(*_key(config)), n_classes)
-    return Network(trunk, head).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    network = Network(trunk, head)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def weights_digest(config: ModelConfig) -> str:
@@ -119,7 +121,7 @@ def _whole(config: ModelConfig) -> nn.Module:
                 f"model.name={config.name}: timm has no such network"
                 + (f"; near it: {', '.join(near)}" if near else "")
             )
-        return timm.create_model(config.name, pretrained=False)  # type: ignore[no-any-return]
+        return timm.create_model(config.name, pretrained=False)
     from torchvision import models
 
     if config.name not in models.list_models(module=models):
@@ -270,7 +272,7 @@ def _published(config: ModelConfig) -> State:
             import timm
 
             model = timm.create_model(f"{config.name}.{config.weights}", pretrained=True)
-            return model.state_dict()  # type: ignore[no-any-return]
+            return model.state_dict()
         from torchvision.models import get_model_weights
 
         known = get_model_weights(config.name)
@@ -329,7 +331,7 @@ def import_torchvision() -> None:
     so its schema is enough.
     """
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise

@@ -12,12 +12,24 @@ from torch import Tensor
 from ablation.config import RegConfig
 
 
+@torch.no_grad()
 def add_l1_gradient(weights: Sequence[Tensor], l1: float) -> None:
     """Add λ·sign(w) to the gradients in place; λ = 0 costs nothing."""
     if l1:
-        trained = [weight for weight in weights if weight.grad is not None]
-        gradients = [weight.grad for weight in trained]
-        torch._foreach_add_(gradients, torch._foreach_sign(trained), alpha=l1)
+        pairs = [(weight, weight.grad) for weight in weights if weight.grad is not None]
+        signs = torch._foreach_sign([weight for weight, _ in pairs])
+        torch._foreach_add_([gradient for _, gradient in pairs], signs, alpha=l1)
+
+
+@torch.no_grad()
+def measured_l1(weights: Sequence[Tensor], l1: float) -> float:
+    """Add the L1 gradient and measure it: the mean change over the weights that are not zero."""
+    before = [weight.grad.clone() for weight in weights if weight.grad is not None]
+    add_l1_gradient(weights, l1)
+    after = [weight.grad for weight in weights if weight.grad is not None]
+    change = torch.stack(torch._foreach_norm(torch._foreach_sub(after, before), 1)).sum()
+    n_not_zero = sum(int(weight.count_nonzero()) for weight in weights if weight.grad is not None)
+    return float(change) / max(n_not_zero, 1)
 
 
 @torch.no_grad()
@@ -26,10 +38,9 @@ def penalty(weights: Sequence[Tensor], reg: RegConfig) -> Tensor:
 
     AdamW decays the weights apart from the gradient; the same value is given for comparison.
     """
-    device = weights[0].device if weights else "cpu"
-    total = torch.zeros((), device=device)
+    total = torch.zeros((), device=weights[0].device)
     if reg.l1:
-        total += reg.l1 * torch.stack(torch._foreach_norm(weights, 1)).sum()
+        total += reg.l1 * torch.stack(torch._foreach_norm(list(weights), 1)).sum()
     if reg.l2:
-        total += 0.5 * reg.l2 * torch.stack(torch._foreach_norm(weights, 2)).square().sum()
+        total += 0.5 * reg.l2 * torch.stack(torch._foreach_norm(list(weights), 2)).square().sum()
     return total

@@ -70,8 +70,9 @@ def train(
             return Outcome(name, "skipped", before.data.metrics.get("best_val_accuracy"))
     log = open_log(identity.tags())
     try:
-        result, checks = _train(config, pictures, log, on_epoch)
-        log.finish(*_results(config, pictures, result, checks))
+        trained = _train(config, pictures, log, on_epoch)
+        write_artifacts = functools.partial(_write_artifacts, config, pictures, trained)
+        log.finish(_metrics(pictures, trained), trained.checks, write_artifacts)
     except KeyboardInterrupt:
         log.fail("KILLED", "stopped by hand")
         log.wait()
@@ -79,7 +80,7 @@ def train(
     # Whatever stops one run must not stop the others; the report names it.
     except Exception as error:
         return _failed(name, log, error)
-    return Outcome(name, "finished", result.best_val_accuracy, log=log)
+    return Outcome(name, "finished", trained.fit.best_val_accuracy, log=log)
 
 
 def _failed(name: str, log: tracking.RunLog, error: Exception) -> Outcome:
@@ -87,13 +88,29 @@ def _failed(name: str, log: tracking.RunLog, error: Exception) -> Outcome:
     return Outcome(name, "failed", error=brief(error), log=log)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A finished training with what its report needs to know.
+
+    Attributes:
+        fit: the training.
+        test: shape (n_test, n_classes), probabilities of the pictures that were held back, looked
+            at once with the best epoch's weights; None where there are none.
+        checks: tags that show the integrity of the run.
+    """
+
+    fit: Fit
+    test: npt.NDArray[np.float32] | None
+    checks: dict[str, str]
+
+
 def _train(
     config: Config,
     pictures: Pictures,
     log: tracking.RunLog,
     on_epoch: Callable[[Epoch], None],
-) -> tuple[Fit, dict[str, str]]:
-    """Build, freeze, fit, and check that what was to stay as it was did."""
+) -> Trained:
+    """Build, freeze, fit, test, and check that what was to stay as it was did."""
     device.prepare()
     place = device.choose(config.device)
     precision = device.precision(config.precision, place)
@@ -103,8 +120,10 @@ def _train(
         pretrained=config.transfer.pretrained,
         seed=config.seed,
     ).to(place)
+    start = model.digest(network.trunk.state_dict())
     parts = transfer.apply(network, config.transfer)
     before = parts.frozen_digest()
+    fed = feed(parts, pictures, config, place, precision)
 
     def after_epoch(row: Epoch) -> None:
         log.epoch(row)
@@ -113,7 +132,7 @@ def _train(
     with model.seeded(model.TRAINING, config.seed):
         result = fitting.fit(
             parts,
-            feed(parts, pictures, config, place, precision),
+            fed,
             pictures.train.labels,
             pictures.val.labels,
             config,
@@ -121,14 +140,22 @@ def _train(
             precision,
             after_epoch,
         )
+    test = None
+    if pictures.test:
+        labels = torch.from_numpy(pictures.test.labels).to(place)
+        probabilities, _ = fitting.evaluate(parts, fed.evaluation("test"), labels, precision)
+        test = probabilities.cpu().numpy()
     checks = {
+        "start_digest": start,
         "frozen_digest_before": before,
         "frozen_digest_after": parts.frozen_digest(),
+        "applied_l1": f"{result.applied['l1']:.6g}",
+        "applied_l2": f"{result.applied['l2']:.6g}",
         "n_steps": str(result.n_steps),
         "device": str(place),
         "precision": str(precision).removeprefix("torch."),
     }
-    return result, checks
+    return Trained(result, test, checks)
 
 
 def feed(
@@ -170,38 +197,36 @@ def brief(error: BaseException) -> str:
     return text if isinstance(error, schema.ConfigError) else f"{kind}: {text}" if text else kind
 
 
-def _results(
-    config: Config, pictures: Pictures, result: Fit, checks: dict[str, str]
-) -> tuple[dict[str, float], dict[str, str], Callable[[Path], None]]:
-    """What is logged at the end: metrics, tags, and what writes the artifacts into a folder."""
+def _metrics(pictures: Pictures, trained: Trained) -> dict[str, float]:
+    """A run's final figures, accuracies in 0..1."""
+    result = trained.fit
     metrics = {
         "best_val_accuracy": result.best_val_accuracy,
         "best_epoch": float(result.best_epoch),
         "last_val_accuracy": result.last_val_accuracy,
         "train_seconds": sum(row["epoch_seconds"] for row in result.history),
     }
-    state = result.state if config.save_weights else None
-    return metrics, checks, functools.partial(_write_artifacts, config, pictures, result, state)
+    if pictures.test and trained.test is not None:
+        metrics["test_accuracy"] = float((trained.test.argmax(1) == pictures.test.labels).mean())
+    return metrics
 
 
-def _write_artifacts(
-    config: Config,
-    pictures: Pictures,
-    result: Fit,
-    state: dict[str, torch.Tensor] | None,
-    folder: Path,
-) -> None:
+def _write_artifacts(config: Config, pictures: Pictures, trained: Trained, folder: Path) -> None:
+    result = trained.fit
     (folder / "config.yaml").write_text(schema.as_yaml(config))
     history = pd.DataFrame(result.history).astype({"epoch": int})
     history.to_csv(folder / "history.csv", index=False)
     predictions = prediction_table(pictures.val, pictures.classes, result.probabilities)
     predictions.to_csv(folder / "predictions.csv", index=False)
+    if pictures.test and trained.test is not None:
+        held_back = prediction_table(pictures.test, pictures.classes, trained.test)
+        held_back.to_csv(folder / "test_predictions.csv", index=False)
     figures.curves(history, result.best_epoch).savefig(folder / "curves.png")
     figures.confusion(predictions, pictures.classes).savefig(folder / "confusion.png")
-    if state is not None:
+    if config.save_weights:
         from safetensors.torch import save_file
 
-        whole = {name: value.cpu().contiguous() for name, value in state.items()}
+        whole = {name: value.cpu().contiguous() for name, value in result.state.items()}
         save_file(whole, folder / "weights.safetensors")
 
 

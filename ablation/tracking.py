@@ -7,6 +7,7 @@ so that no training step waits for the store.
 import functools
 import getpass
 import json
+import logging
 import os
 import shlex
 import socket
@@ -51,14 +52,13 @@ def connect(uri: str) -> "MlflowClient":
     Raises:
         TrackingError: the store can't be reached or used.
     """
-    # MLflow's own start-up messages (database migrations) are not for this command's users.
-    import logging
-
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from mlflow import MlflowClient
+
+    # Its messages on a new store (tables, migrations) are not for the users of this command.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
     try:
         client = MlflowClient(tracking_uri=uri)

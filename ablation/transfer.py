@@ -40,9 +40,7 @@ class Parts:
 
     def frozen_digest(self) -> str:
         """Of every frozen weight, and of every buffer that must not move."""
-        state: dict[str, Tensor] = {
-            f"below.{name}": value for name, value in self.below.state_dict().items()
-        }
+        state: dict[str, Tensor] = dict(self.below.state_dict())
         for index, module in enumerate(self.moving):
             state.update({f"{index}.{name}": w.data for name, w in module.named_parameters()})
         return digest(state)

@@ -64,7 +64,7 @@ def training_view(split: Split, index: int, seed: int, epoch: int, config: DataC
     draws = np.random.default_rng([VIEW, seed, epoch, int(split.keys[index])])
     pixels = split.pixels(index)
     is_mirrored = bool(draws.random() < 0.5) and config.flip
-    top, left, h, w = crop_box(*pixels.shape[:2], config, draws)
+    top, left, h, w = crop_box(pixels.shape[0], pixels.shape[1], config, draws)
     view = _resize(pixels[top : top + h, left : left + w], (config.size, config.size))
     return view.flip(-1) if is_mirrored else view
 
@@ -92,10 +92,10 @@ def _resize(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
 
 
 def training_views(
-    split: Split, indices: Sequence[int], seed: int, epoch: int, config: DataConfig
+    split: Split, indices: Iterable[int], seed: int, epoch: int, config: DataConfig
 ) -> Tensor:
     """Views of some pictures: uint8, shape (n, 3, size, size), channels last."""
-    return _stack([training_view(split, i, seed, epoch, config) for i in indices])
+    return _stack([training_view(split, int(i), seed, epoch, config) for i in indices])
 
 
 def validation_views(split: Split, indices: Sequence[int], config: DataConfig) -> Tensor:

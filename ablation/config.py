@@ -167,23 +167,43 @@ def folder() -> Path:
 
 
 def resolve(composed: DictConfig) -> Config:
-    """Turn a composed config into a checked `Config`.
+    """Turn a config that was composed over the schema into a checked `Config`.
 
     A strength that its `reg` level does not use is set to 0, so that what is logged is what was
     applied: `reg=l1,l2 reg.l1=1e-4` leaves the second cell without an L1 penalty.
 
     Raises:
-        ConfigError: naming every key that is out of its range.
+        ConfigError: naming every key that is unknown or out of its range.
     """
-    visible = {key: composed[key] for key in composed if key != "hydra"}
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), visible))
-    assert isinstance(config, Config)
+    values = OmegaConf.to_container(visible(composed), resolve=True)
+    assert isinstance(values, dict)
+    config = _build(Config, values)
     problems = list(_problems(config))
     if problems:
         raise ConfigError("\n".join(problems))
     config.reg.l1 *= "l1" in config.reg.penalties
     config.reg.l2 *= "l2" in config.reg.penalties
     return config
+
+
+def visible(composed: DictConfig) -> DictConfig:
+    """The config without Hydra's own part."""
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+
+
+def _build(kind: Any, values: dict[Any, Any], prefix: str = "") -> Any:
+    known = {item.name: item for item in fields(kind)}
+    unknown = [prefix + str(key) for key in values if key not in known]
+    if unknown:
+        raise ConfigError(f"{unknown[0]}: unknown key; choose from {', '.join(known)}")
+    return kind(
+        **{
+            key: _build(known[key].type, value, f"{prefix}{key}.")
+            if is_dataclass(known[key].type)
+            else value
+            for key, value in values.items()
+        }
+    )
 
 
 def leaves(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -222,7 +242,9 @@ def _settings(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
 def _problems(config: Config) -> Iterator[str]:
     for key, value, item in _settings(config):
         for part in value if isinstance(value, list) else [value]:
-            if part is not None:
+            if part == MISSING:
+                yield f"{key} is not set: its config group has no level, or its level not this key"
+            elif part is not None:
                 yield from _out_of_range(key, part, item.metadata)
     if config.data.source == "folder" and config.data.root is None:
         yield (
@@ -255,7 +277,7 @@ def _out_of_range(key: str, value: Any, metadata: Mapping[str, Any]) -> Iterator
     # A NaN fails every comparison, so it is refused wherever there is a range.
     if any(not holds[name](limit) for name, limit in limits.items()) or value == float("inf"):
         wanted = " and ".join(f"{words[name]} {limit:g}" for name, limit in limits.items())
-        yield f"{key}={value}: must be {wanted}"
+        yield f"{key}={value}: must be a number {wanted}"
 
 
 def _is_folder_name(name: str) -> bool:

@@ -43,7 +43,10 @@ class Split:
         names: each picture's path below the root.
         labels: shape (n,), indices into the classes.
         keys: shape (n,), 64 bits of each file's digest: what a view is drawn from.
+        contents: each file's own digest.
         digest: of names, labels and contents.
+        bytes: of all pictures, decoded.
+        unreadable: a line on each picture that can't be read.
     """
 
     def __init__(self, pictures: Sequence[Picture], keep_bytes: float) -> None:
@@ -51,24 +54,22 @@ class Split:
         self.labels = np.array([picture.label for picture in pictures], dtype=np.int64)
         self._pictures = pictures
         self._kept: list[Pixels | None] = []
-        digests, unreadable, total = [], [], 0
+        self.contents: list[str] = []
+        self.unreadable: list[str] = []
+        self.bytes = 0
         with ThreadPoolExecutor() as threads:
             for picture, (content, pixels) in zip(
                 pictures, threads.map(_read_and_decode, pictures), strict=True
             ):
-                digests.append(content)
+                self.contents.append(content)
                 if isinstance(pixels, str):
-                    unreadable.append(f"{picture.name}: {pixels}")
+                    self.unreadable.append(f"{picture.name}: {pixels}")
                     continue
-                total += pixels.nbytes
-                self._kept.append(pixels if total <= keep_bytes else None)
-        if unreadable:
-            raise DataError(_unreadable(unreadable))
-        self.bytes = total
-        self.keys = np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64)
-        lines = zip(self.names, self.labels.tolist(), digests, strict=True)
+                self.bytes += pixels.nbytes
+                self._kept.append(pixels if self.bytes <= keep_bytes else None)
+        self.keys = np.array([int(content[:16], 16) for content in self.contents], dtype=np.uint64)
+        lines = zip(self.names, self.labels.tolist(), self.contents, strict=True)
         self.digest = _digest(repr(line) for line in lines)
-        self.contents = digests
 
     def __len__(self) -> int:
         return len(self.names)
@@ -125,6 +126,9 @@ def _load(settings: tuple[tuple[str, object], ...], keep_gb: float) -> Pictures:
     for name, pictures in found.items():
         used = sum(split.bytes for split in splits.values())
         splits[name] = Split(pictures, keep_gb * 1e9 - used)
+    unreadable = [line for split in splits.values() for line in split.unreadable]
+    if unreadable:
+        raise DataError(_unreadable(unreadable))
     notes = tuple(_overlaps(splits))
     return Pictures(tuple(classes), splits["train"], splits["val"], splits.get("test"), notes)
 
@@ -139,13 +143,17 @@ def _read_and_decode(picture: Picture) -> tuple[str, Pixels | str]:
     """A file's digest, and its pixels or the reason why it has none."""
     try:
         content = picture.read()
-        return hashlib.sha256(content).hexdigest(), decode(content)
+        return _sha256(content), decode(content)
     # Pillow's readers raise nearly anything on a damaged file; each becomes a line of one message.
     except Exception as error:
         reason = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         if isinstance(error, UnidentifiedImageError):
             reason = "not a picture"
-        return "", reason
+        return _sha256(b""), reason
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _unreadable(lines: Sequence[str]) -> str:

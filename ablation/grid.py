@@ -21,11 +21,14 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
 
 from ablation import config as schema
 from ablation.config import Config, ConfigError
+
+#: Every key of the schema, dotted.
+_KEYS = frozenset(schema.leaves(Config()))
 
 #: Config groups that choose no level of a factor.
 NOT_FACTORS = ("experiment",)
@@ -161,21 +164,36 @@ def _values(item: Override) -> tuple[str, ...]:
 
 
 def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterator[PlannedRun]:
+    """Every combination, the last axis fastest; only levels are composed anew, values are set."""
+    composed: dict[tuple[str, ...], DictConfig] = {}
     for values in itertools.product(*axes.values()):
         varied = dict(zip(axes, values, strict=True))
-        overrides = (*fixed, *(f"{axis}={value}" for axis, value in varied.items()))
-        composed = _compose(overrides)
+        swept = {axis: f"{axis}={value}" for axis, value in varied.items()}
+        chosen = tuple(text for axis, text in swept.items() if not _is_value(axis))
+        if chosen not in composed:
+            # The first values are composed in full, so that an unknown key is found.
+            composed[chosen] = _compose((*fixed, *swept.values()))
+        overrides = (*fixed, *swept.values())
         try:
-            config = schema.resolve(composed)
+            own = schema.visible(composed[chosen])
+            for axis, text in swept.items():
+                if _is_value(axis):
+                    OmegaConf.update(own, axis, _parse([text])[0].value())
+            config = schema.resolve(own)
         except OmegaConfBaseException as error:
             raise ConfigError(_explain(error, overrides)) from error
         yield PlannedRun(
             overrides,
             config,
-            levels(composed.hydra.runtime.choices),
+            levels(composed[chosen].hydra.runtime.choices),
             {axis.lstrip("+"): value.strip("'\"") for axis, value in varied.items()},
             schema.fingerprint(config),
         )
+
+
+def _is_value(axis: str) -> bool:
+    """Whether an axis sets a key of the schema, and not a level."""
+    return axis in _KEYS
 
 
 def levels(choices: Mapping[str, Any]) -> dict[str, str]:
@@ -207,6 +225,8 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
         raise ConfigError(_unknown_level(error, overrides)) from error
     except (ConfigCompositionException, OmegaConfBaseException, HydraException) as error:
         raise ConfigError(_explain(error, overrides)) from error
+    except ValueError as error:  # a level that is no word: model=null, optimizer=nan
+        raise ConfigError(f"{' '.join(overrides)}: {_first_line(error)}") from error
 
 
 def _unknown_level(error: MissingConfigException, overrides: Sequence[str]) -> str:
@@ -253,6 +273,8 @@ def _wrong_type(
     given = override or next((text for text in overrides if text.startswith(f"{key}=")), key)
     if wanted:
         return f"{given}: must be {words.get(wanted[1], wanted[1])}"
+    if "is not a valid bool" in str(link):
+        return f"{given}: must be true or false"
     return f"{given}: {_first_line(link)}"
 
 

@@ -153,9 +153,11 @@ class Features:
         return kept.to(self._source.device)
 
     def _outputs(self, batches: Iterator[Tensor]) -> Iterator[Tensor]:
-        with torch.no_grad(), autocast(self._source.device, self._precision):
-            for batch in batches:
-                yield self._below(batch).float()
+        for batch in batches:
+            # Not around the yield: what runs between two batches has gradients.
+            with torch.no_grad(), autocast(self._source.device, self._precision):
+                features = self._below(batch).float()
+            yield features
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:

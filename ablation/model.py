@@ -160,10 +160,19 @@ def _staged(model: nn.Module, config: ModelConfig) -> nn.Sequential:
                 stages.add_module(f"{body}{name}", stage)
         if tail:
             stages.add_module("tail", nn.Sequential(*(getattr(model, name) for name in tail)))
-        stages.add_module("pool", nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()))
-        if _same(whole, stages):
-            return stages
+        for end in _ends(model):
+            stages.add_module("pool", end)
+            if _same(whole, stages):
+                return stages
     return whole
+
+
+def _ends(model: nn.Module) -> Iterator[nn.Sequential]:
+    """What may lie between the last stage and the features: pooling, then layers of a head."""
+    yield nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    if isinstance(rest := getattr(model, "classifier", None), nn.Sequential):
+        yield nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), rest)
+        yield nn.Sequential(nn.AdaptiveAvgPool2d(1), rest)
 
 
 def _drop_head(model: Any, config: ModelConfig) -> None:

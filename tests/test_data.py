@@ -1,0 +1,181 @@
+"""Pictures: what is found, how it is divided, and what is said of folders that can't be used."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ablation import data
+from ablation.config import DataConfig
+from ablation.data import DataError
+from tests.conftest import command, paint
+
+MakeFolder = Callable[..., Path]
+
+
+def folder_config(root: Path, **changes: object) -> DataConfig:
+    return DataConfig(source="folder", root=str(root), **changes)  # type: ignore[arg-type]
+
+
+def test_train_and_val_folders_are_taken_as_they_are(make_folder: MakeFolder) -> None:
+    pictures = data.load(folder_config(make_folder({"train": 4, "val": 3})))
+    assert pictures.classes == ("blue", "red")
+    assert len(pictures.train) == 8
+    assert len(pictures.val) == 6
+    assert pictures.test is None
+    assert pictures.val.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_what_is_no_picture_is_passed_over(make_folder: MakeFolder) -> None:
+    root = make_folder({"train": 4, "val": 3})
+    Image.new("RGB", (9, 9)).save(root / "train" / "red" / "placeholder.gif")
+    (root / "train" / "red" / "notes.txt").write_text("red")
+    (root / "train" / "red" / "._001.png").write_bytes(b"resource fork")
+    (root / "train" / ".cache").mkdir()
+    assert len(data.load(folder_config(root)).train) == 8
+
+
+def test_one_folder_is_divided_stratified_and_the_same_for_every_run(
+    make_folder: MakeFolder,
+) -> None:
+    root = make_folder({"": 10})
+    pictures = data.load(folder_config(root, val_fraction=0.3, test_fraction=0.2))
+    assert pictures.test is not None
+    assert np.bincount(pictures.test.labels).tolist() == [2, 2]
+    assert len(pictures.train) + len(pictures.val) == 16
+    again = data.load(folder_config(root, val_fraction=0.3, test_fraction=0.2, size=64))
+    assert again.digest == pictures.digest
+    other = data.load(folder_config(root, val_fraction=0.3, test_fraction=0.2, split_seed=1))
+    assert other.digest != pictures.digest
+
+
+def test_no_picture_is_in_two_splits(make_folder: MakeFolder) -> None:
+    pictures = data.load(folder_config(make_folder({"": 10}), test_fraction=0.2))
+    assert pictures.test is not None
+    names = [*pictures.train.names, *pictures.val.names, *pictures.test.names]
+    assert len(set(names)) == len(names) == 20
+
+
+def test_a_test_folder_is_held_back_as_it_is(make_folder: MakeFolder) -> None:
+    pictures = data.load(folder_config(make_folder({"train": 4, "val": 3, "test": 2})))
+    assert pictures.test is not None
+    assert len(pictures.test) == 4
+
+
+def test_pictures_are_upright_rgb_whatever_they_were(make_folder: MakeFolder) -> None:
+    root = make_folder({"train": 4, "val": 3})
+    red = root / "train" / "red"
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera was held on its side
+    Image.new("RGB", (30, 20), (255, 0, 0)).save(red / "a.jpg", exif=turned)
+    Image.new("L", (30, 20)).save(red / "b.png")
+    Image.new("RGBA", (30, 20)).save(red / "c.png")
+    Image.new("CMYK", (30, 20)).save(red / "d.jpg")
+    train = data.load(folder_config(root)).train
+    shapes = {Path(n).name: train.pixels(i).shape for i, n in enumerate(train.names)}
+    assert shapes["a.jpg"] == (30, 20, 3)
+    assert shapes["b.png"] == shapes["c.png"] == shapes["d.jpg"] == (20, 30, 3)
+
+
+def test_pixels_are_the_same_whether_they_are_kept_in_memory_or_not(
+    make_folder: MakeFolder,
+) -> None:
+    root = make_folder({"train": 3, "val": 2})
+    kept = data.load(folder_config(root), keep_gb=1.0)
+    read = data.load(folder_config(root), keep_gb=0.0)
+    assert kept.digest == read.digest
+    for index in range(6):
+        np.testing.assert_array_equal(kept.train.pixels(index), read.train.pixels(index))
+
+
+def test_a_picture_in_both_train_and_val_is_told(make_folder: MakeFolder) -> None:
+    root = make_folder({"train": 3, "val": 2})
+    shutil.copy(root / "train" / "red" / "000.png", root / "val" / "red" / "copy.png")
+    assert "1 pictures are in both train and val" in data.load(folder_config(root)).notes[0]
+
+
+def test_the_digest_follows_the_contents(make_folder: MakeFolder) -> None:
+    root = make_folder({"train": 3, "val": 2})
+    before = data.load(folder_config(root)).digest
+    paint(root / "train" / "red" / "000.png", (0, 0, 0), 1, (40, 40))
+    data._load.cache_clear()
+    assert data.load(folder_config(root)).digest != before
+
+
+def missing(root: Path) -> None:
+    shutil.rmtree(root)
+
+
+def empty_class(root: Path) -> None:
+    shutil.rmtree(root / "train" / "red")
+    (root / "train" / "red").mkdir()
+
+
+def no_classes(root: Path) -> None:
+    shutil.rmtree(root / "train")
+    (root / "train").mkdir()
+
+
+def class_only_in_val(root: Path) -> None:
+    paint(root / "val" / "green" / "0.png", (0, 200, 0), 0, (40, 40))
+
+
+def unreadable(root: Path) -> None:
+    (root / "train" / "red" / "broken.jpg").write_bytes(b"no picture at all")
+
+
+def truncated(root: Path) -> None:
+    path = root / "val" / "blue" / "000.png"
+    path.write_bytes(path.read_bytes()[:300])
+
+
+BAD_FOLDERS = {
+    missing: ["there is no such folder"],
+    empty_class: ["red", "no pictures"],
+    no_classes: ["train", "two or more classes"],
+    class_only_in_val: ["green", "val", "train"],
+    unreadable: ["train/red/broken.jpg", "not a picture"],
+    truncated: ["val/blue/000.png"],
+}
+
+
+@pytest.mark.parametrize("spoil", BAD_FOLDERS)
+def test_a_folder_that_cannot_be_used_gets_a_message_that_names_the_place(
+    spoil: Callable[[Path], None], make_folder: MakeFolder
+) -> None:
+    root = make_folder({"train": 3, "val": 2})
+    spoil(root)
+    with pytest.raises(DataError) as raised:
+        data.load(folder_config(root))
+    for part in BAD_FOLDERS[spoil]:
+        assert part in str(raised.value)
+
+
+def test_all_unreadable_pictures_are_named_at_once(make_folder: MakeFolder) -> None:
+    root = make_folder({"train": 3, "val": 2})
+    unreadable(root)
+    truncated(root)
+    with pytest.raises(DataError, match="2 pictures can't be read") as raised:
+        data.load(folder_config(root))
+    assert "train/red/broken.jpg" in str(raised.value)
+    assert "val/blue/000.png" in str(raised.value)
+
+
+def test_the_command_says_a_bad_folder_before_any_training(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    root = make_folder({"train": 3, "val": 2})
+    class_only_in_val(root)
+    said = command("-m", "reg=l1,l2", "data=imagefolder", f"data.root={root}", cwd=tmp_path)
+    assert said.code == 1
+    assert "'green'" in said.err
+    assert "Traceback" not in said.err + said.out
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_more_pictures_than_there_are_is_refused(make_folder: MakeFolder) -> None:
+    with pytest.raises(DataError, match=r"data\.train_pictures=9: there are 6"):
+        data.load(folder_config(make_folder({"train": 3, "val": 2}), train_pictures=9))

@@ -246,7 +246,7 @@ def _problems(config: Config) -> Iterator[str]:
                 yield f"{key} is not set: its config group has no level, or its level not this key"
             elif part is not None:
                 yield from _out_of_range(key, part, item.metadata)
-    if config.data.source == "folder" and config.data.root is None:
+    if config.data.source != "digits" and not config.data.root:
         yield (
             "data.root is not set: name the folder of the pictures, data.root=FOLDER with "
             "train/<class>/ and val/<class>/, or with one folder a class"

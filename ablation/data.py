@@ -7,6 +7,7 @@ import functools
 import hashlib
 import io
 import itertools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -167,7 +168,7 @@ def _find(config: DataConfig) -> tuple[list[str], dict[str, list[Picture]]]:
     if config.source == "digits":
         return _digits(config)
     root = Path(config.root or "").expanduser()
-    if config.source == "archive" and not root.is_dir():
+    if config.source == "archive" and not os.path.isdir(root):
         from ablation.download import fetch_archive
 
         fetch_archive(config.url, config.sha256, root)
@@ -194,8 +195,10 @@ def _digits(config: DataConfig) -> tuple[list[str], dict[str, list[Picture]]]:
 
 
 def _folder(root: Path, config: DataConfig) -> tuple[list[str], dict[str, list[Picture]]]:
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise DataError(f"data.root={root}: there is no such folder, or it may not be read")
     if not root.is_dir():
-        raise DataError(f"data.root={root}: there is no such folder")
+        raise DataError(f"data.root={root}: is a file, not a folder")
     if not (root / "train").is_dir():
         classes = _classes(root)
         return classes, _divide(_pictures(root, root, classes), config)

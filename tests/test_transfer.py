@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from ablation import data, grid, inputs, model, run, transfer
+from ablation import data, device, grid, inputs, model, run, transfer
 from ablation.config import CacheConfig, Config, ConfigError, ModelConfig
 from ablation.fit import Epoch, Fit, fit
 from ablation.transfer import Parts
@@ -25,6 +25,7 @@ def small(*overrides: str) -> Config:
 
 
 def trained(config: Config) -> tuple[model.Network, Parts, Fit, list[Epoch]]:
+    device.prepare()
     pictures = data.load(config.data)
     network = model.build(
         config.model,

@@ -122,7 +122,13 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def _open(text: str) -> str:
-    """Baselines are named by factor, so their keys are not in the schema: Hydra wants a "++"."""
+    """Spare people the plus signs that Hydra wants for what is not in the defaults.
+
+    An experiment is chosen besides the defaults; baselines are named by factor, so their keys are
+    not in the schema.
+    """
+    if text.startswith("experiment="):
+        return f"+{text}"
     return f"++{text}" if text.startswith("report.baseline.") else text
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ablation import views
 from ablation.config import CacheConfig, DataConfig, ModelConfig
 from ablation.data import Pictures, Split
+from ablation.fold import fold
 from ablation.model import digest
 
 Indices = npt.NDArray[np.int64]
@@ -111,7 +112,7 @@ class Features:
         self, source: Views, below: nn.Module, store: "Store | None", precision: torch.dtype
     ) -> None:
         self._source = source
-        self._below = below
+        self._below = fold(below)
         self._precision = precision
         self._store = store
         data = asdict(source.data)

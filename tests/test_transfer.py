@@ -143,6 +143,37 @@ def test_features_are_shared_between_regularizers_and_not_between_seeds(tmp_path
     assert len(set(folder.glob("*.safetensors"))) == len(one) + 2 == 5
 
 
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "mobilenet_v3_small"])
+def test_folding_leaves_the_features_as_they_were(name: str) -> None:
+    from ablation.fold import fold
+
+    network = LITE0 if name == LITE0.name else ModelConfig("torchvision", name, "")
+    trunk = model.build(network, 2, pretrained=network is LITE0, seed=0).trunk.eval()
+    folded = fold(trunk)
+    assert folded is not trunk
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
+    views = torch.rand(4, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(views), trunk(views), rtol=1e-4, atol=1e-4)
+
+
+def test_folding_is_given_up_where_it_would_change_the_function() -> None:
+    from ablation.fold import fold
+
+    class Misleading(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1)
+            self.norm = nn.BatchNorm2d(3)
+
+        def forward(self, views: torch.Tensor) -> torch.Tensor:
+            return self.conv(torch.relu(self.norm(views)))
+
+    module = Misleading()
+    module.norm.running_mean.fill_(0.3)
+    assert fold(module) is module
+
+
 def test_the_feature_store_keeps_to_its_limit_and_drops_the_oldest(tmp_path: Path) -> None:
     store = inputs.Store(CacheConfig(folder=str(tmp_path), features_gb=10e-6))
     for index in range(5):

@@ -1,0 +1,56 @@
+"""A frozen trunk made faster: its BatchNorms folded into the convolutions before them."""
+
+import copy
+import itertools
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+#: Largest relative change of the features that counts as rounding.
+ROUNDING = 1e-4
+
+
+@torch.no_grad()
+def fold(below: nn.Module) -> nn.Module:
+    """A copy for inference, or the module itself where folding would change its function.
+
+    A BatchNorm in evaluation mode is a scale and a shift of each channel, so it can be part of the
+    convolution whose output it takes. That the two are neighbours among a block's children does
+    not prove that the one feeds the other: the folded copy is checked on a probe.
+    """
+    below.eval()
+    folded = copy.deepcopy(below)
+    for block in list(folded.modules()):
+        for (name, conv), (norm_name, norm) in itertools.pairwise(list(block.named_children())):
+            if _fit(conv, norm):
+                setattr(block, name, fuse_conv_bn_eval(conv, norm))
+                setattr(block, norm_name, _rest(norm))
+    folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return folded if _same(below, folded) else below
+
+
+def _fit(conv: nn.Module, norm: nn.Module) -> bool:
+    return (
+        type(conv) is nn.Conv2d
+        and isinstance(norm, nn.BatchNorm2d)
+        and norm.track_running_stats
+        and conv.out_channels == norm.num_features
+    )
+
+
+def _rest(norm: nn.Module) -> nn.Module:
+    """What timm's BatchNorms do besides: dropout and an activation."""
+    parts = [part for part in (getattr(norm, "drop", None), getattr(norm, "act", None)) if part]
+    return nn.Sequential(*parts)
+
+
+def _same(below: nn.Module, folded: nn.Module) -> bool:
+    weight = next(below.parameters())
+    probe = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    probe = probe.to(weight.device)
+    try:
+        wanted, got = below(probe), folded(probe)
+    except RuntimeError:  # a network of one fixed size
+        return False
+    return bool((wanted - got).abs().max() <= ROUNDING * wanted.abs().max())

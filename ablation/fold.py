@@ -23,20 +23,15 @@ def fold(below: nn.Module) -> nn.Module:
     folded = copy.deepcopy(below)
     for block in list(folded.modules()):
         for (name, conv), (norm_name, norm) in itertools.pairwise(list(block.named_children())):
-            if _fit(conv, norm):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and _fit(conv, norm):
                 setattr(block, name, fuse_conv_bn_eval(conv, norm))
                 setattr(block, norm_name, _rest(norm))
     folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return folded if _same(below, folded) else below
 
 
-def _fit(conv: nn.Module, norm: nn.Module) -> bool:
-    return (
-        type(conv) is nn.Conv2d
-        and isinstance(norm, nn.BatchNorm2d)
-        and norm.track_running_stats
-        and conv.out_channels == norm.num_features
-    )
+def _fit(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
+    return norm.track_running_stats and conv.out_channels == norm.num_features
 
 
 def _rest(norm: nn.Module) -> nn.Module:

@@ -112,7 +112,7 @@ class Features:
         self, source: Views, below: nn.Module, store: "Store | None", precision: torch.dtype
     ) -> None:
         self._source = source
-        self._below = fold(below)
+        self._below = below
         self._precision = precision
         self._store = store
         data = asdict(source.data)
@@ -124,6 +124,11 @@ class Features:
             "pixels": [source.model.mean, source.model.std],
             "arithmetic": [str(precision), source.device.type, torch.__version__],
         }
+
+    @functools.cached_property
+    def _fast(self) -> nn.Module:
+        """Made only where features are computed: most runs of a study read them."""
+        return fold(self._below)
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
         if self._store is None:
@@ -157,7 +162,7 @@ class Features:
         for batch in batches:
             # Not around the yield: what runs between two batches has gradients.
             with torch.no_grad(), autocast(self._source.device, self._precision):
-                features = self._below(batch).float()
+                features = self._fast(batch).float()
             yield features
 
 

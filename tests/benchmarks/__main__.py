@@ -1,0 +1,303 @@
+"""The framework against the naive loop, side by side: a table of ratios.
+
+    python -m tests.benchmarks ROOT [--only NAME …] [--repeats 3] [--out results/benchmarks]
+
+ROOT is the folder of the ants and bees, with train/ and val/. Each side is a command in a process
+of its own, run in turn (A, B, A, B, …) on the same machine; medians are compared, of whole
+processes from the shell, start-up, MLflow and report included, unless a row says otherwise.
+The ResNets start at random on both sides: their weights change no time.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Side:
+    """One side of a comparison: what takes the seconds that are compared."""
+
+    measure: Callable[["Bench"], float]
+    words: str
+
+
+@dataclass
+class Case:
+    """One row of the table."""
+
+    name: str
+    work: str
+    naive: Side
+    ours: Side
+    at_least: str
+    repeats: int | None = None
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {"naive": [], "ours": []})
+
+
+class Bench:
+    """Where and how the commands run."""
+
+    def __init__(self, pictures: Path) -> None:
+        self.pictures = pictures
+        self.folder = Path(tempfile.mkdtemp(prefix="ablation-benchmark-"))
+
+    def shell(self, *arguments: str, cold: bool = True) -> tuple[float, str]:
+        """Seconds of a command in a folder of its own, and what it printed."""
+        work = self.folder / "work"
+        if cold:
+            shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(exist_ok=True)
+        env = {**os.environ, "ABLATION_CACHE": str(work / "cache"), "PYTHONPATH": str(ROOT)}
+        env.pop("MLFLOW_TRACKING_URI", None)
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=work, env=env, capture_output=True, text=True
+        )
+        seconds = time.perf_counter() - start
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
+        return seconds, done.stdout
+
+
+def naive(*options: str, cells: int = 1) -> Side:
+    """The naive loop, its loop and start-up, one process a cell."""
+    arguments = " ".join(options)
+
+    def measure(bench: Bench) -> float:
+        command = ["-m", "tests.benchmarks.naive", str(bench.pictures), *options]
+        return sum(bench.shell(*command)[0] for _ in range(cells))
+
+    return Side(measure, f"{cells} × naive {arguments}" if cells > 1 else f"naive {arguments}")
+
+
+def ours(*overrides: str) -> Side:
+    """The framework from cold: an empty store, no features, start-up and report included."""
+
+    def measure(bench: Bench) -> float:
+        where = ["data=imagefolder", f"data.root={bench.pictures}"]
+        return bench.shell("-m", "ablation", *where, "batch_size=32", *overrides)[0]
+
+    return Side(measure, "python -m ablation " + " ".join(overrides))
+
+
+def seed_grid_naive(size: int) -> Side:
+    def measure(bench: Bench) -> float:
+        total = 0.0
+        for transfer in ("full", "frozen", "scratch"):
+            for reg in ("none", "l1", "l2"):
+                for optimizer in ("sgd", "adam"):
+                    side = naive(
+                        *("--transfer", transfer, "--reg", reg, "--optimizer", optimizer),
+                        *("--size", str(size)),
+                    )
+                    total += side.measure(bench)
+        return total
+
+    return Side(measure, f"18 × naive, --size {size}")
+
+
+def frozen_naive() -> Side:
+    def measure(bench: Bench) -> float:
+        return sum(
+            naive("--reg", reg, "--optimizer", optimizer, "--lr", lr).measure(bench)
+            for optimizer in ("sgd", "adam")
+            for reg in ("none", "l1", "l2")
+            for lr in ("1e-3", "1e-2")
+        )
+
+    return Side(measure, "12 × naive, frozen")
+
+
+def loop_of(module: str, *options: str) -> Side:
+    """The seconds of a script's loop alone."""
+
+    def measure(bench: Bench) -> float:
+        _, out = bench.shell("-m", f"tests.benchmarks.{module}", str(bench.pictures), *options)
+        return float(json.loads(out.splitlines()[-1])["loop_seconds"])
+
+    return Side(measure, f"{module} {' '.join(options)}, its loop")
+
+
+def our_loop(*overrides: str) -> Side:
+    """The sum of the epochs' seconds, as they are logged."""
+
+    def measure(bench: Bench) -> float:
+        where = ["data=imagefolder", f"data.root={bench.pictures}", "batch_size=32"]
+        _, out = bench.shell("-m", "ablation", *where, *overrides)
+        return sum(float(found) for found in re.findall(r"epoch \d+/\d+ .* ([\d.]+) s$", out, re.M))
+
+    return Side(measure, f"{' '.join(overrides)}, its epochs")
+
+
+RESNET18 = ("model=resnet18", "transfer.pretrained=false")
+
+CASES = [
+    Case(
+        "frozen12",
+        "12 frozen runs (2 optimizers × 3 regularizers × 2 learning rates), EfficientNet-Lite0",
+        frozen_naive(),
+        ours(
+            *("-m", "transfer=frozen", "optimizer=sgd,adam", "reg=none,l1,l2"),
+            "optimizer.lr=1e-3,1e-2",
+        ),
+        "15",
+    ),
+    Case(
+        "frozen1",
+        "one frozen run from cold, ResNet-18",
+        naive("--model", "resnet18"),
+        ours("transfer=frozen", *RESNET18),
+        "1.5",
+    ),
+    Case(
+        "full",
+        "one full run, EfficientNet-Lite0",
+        naive("--transfer", "full"),
+        ours("transfer=full"),
+        "3",
+    ),
+    Case(
+        "full18",
+        "one full run, ResNet-18",
+        naive("--model", "resnet18", "--transfer", "full"),
+        ours("transfer=full", *RESNET18),
+        "1.1",
+    ),
+    Case(
+        "tuned18",
+        "one full run, ResNet-18, its loop alone, against a loop tuned by hand",
+        loop_of("tuned", "--model", "resnet18"),
+        our_loop("transfer=full", *RESNET18),
+        "0.97",
+    ),
+    Case(
+        "grid",
+        "the seed grid: 3 transfers × 3 regularizers × 2 optimizers, EfficientNet-Lite0, 64 px",
+        seed_grid_naive(64),
+        ours(
+            *("-m", "transfer=full,frozen,scratch", "reg=none,l1,l2", "optimizer=sgd,adam"),
+            "data.size=64",
+        ),
+        "3",
+        repeats=1,
+    ),
+]
+
+
+def measure(bench: Bench, case: Case, repeats: int) -> None:
+    for index in range(case.repeats or repeats):
+        for name, side in (("naive", case.naive), ("ours", case.ours)):
+            case.seconds[name].append(side.measure(bench))
+            seconds = case.seconds[name][-1]
+            print(f"{case.name} {index + 1} {name}: {seconds:.1f} s", file=sys.stderr, flush=True)
+
+
+def first_epoch(bench: Bench) -> float:
+    """Seconds from the shell to the end of the main command's first epoch, on a store that is."""
+    work = bench.folder / "work"
+    few = ["data.train_pictures=24", "data.val_pictures=20", "epochs=1"]
+    bench.shell("-m", "ablation", "transfer=frozen", *few)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "ABLATION_CACHE": str(work / "cache")}
+    command = [sys.executable, "-u", "-m", "ablation", "-m"]
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [*command, "transfer=full,frozen,scratch", "reg=l1,l2"],
+        cwd=work,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "epoch 1/5" in line:
+            break
+    seconds = time.perf_counter() - start
+    process.terminate()
+    process.wait()
+    return seconds
+
+
+def added(bench: Bench) -> float:
+    """Seconds that each of ten frozen runs takes beyond its epochs, start-up aside."""
+    seeds = ["transfer=frozen", "data.train_pictures=24", "data.val_pictures=20", "epochs=2"]
+    spent = {}
+    for n_runs in (2, 12):
+        rates = ",".join(str(1e-3 * (1 + index)) for index in range(n_runs))
+        seconds, out = bench.shell("-m", "ablation", "-m", *seeds, f"optimizer.lr={rates}")
+        epochs = re.findall(r"epoch \d+/\d+ .* ([\d.]+) s", out)
+        spent[n_runs] = seconds - sum(float(found) for found in epochs)
+    return (spent[12] - spent[2]) / 10
+
+
+def table(cases: Sequence[Case], singles: Sequence[tuple[str, list[float], str]]) -> str:
+    lines = [
+        "| work | naive | here | times faster | at least |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for case in cases:
+        one, other = (statistics.median(case.seconds[side]) for side in ("naive", "ours"))
+        n = len(case.seconds["ours"])
+        lines.append(
+            f"| {case.work} ({n} each) | {one:.1f} s | {other:.1f} s | **{one / other:.2f}** "
+            f"| {case.at_least} |"
+        )
+    lines += ["", "| | seconds | at most |", "|---|--:|--:|"]
+    for work, seconds, limit in singles:
+        lines.append(
+            f"| {work} ({len(seconds)}) | **{statistics.median(seconds):.2f}** | {limit} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="folder for README.md and seconds.json")
+    arguments = parser.parse_args()
+    bench = Bench(arguments.pictures.resolve())
+    wanted = [case for case in CASES if not arguments.only or case.name in arguments.only]
+    for case in wanted:
+        measure(bench, case, arguments.repeats)
+    singles = []
+    for name, work, function, limit in (
+        ("first_epoch", "first epoch of the main command, from the shell", first_epoch, "12"),
+        ("added", "what the framework adds to a run (start-up aside)", added, "1"),
+    ):
+        if not arguments.only or name in arguments.only:
+            singles.append((work, [function(bench) for _ in range(arguments.repeats)], limit))
+    text = table(wanted, singles)
+    print(text)
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        machine = (
+            f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+        )
+        (arguments.out / "README.md").write_text(
+            "# The framework against the naive loop\n\n"
+            "```\npython -m tests.benchmarks ROOT --out results/benchmarks\n```\n\n"
+            f"{text}\n\n{machine}; the ants and bees, 5 epochs, batches of 32. "
+            "What is compared, and how, is told in `tests/benchmarks/__main__.py`.\n"
+        )
+        seconds = {case.name: case.seconds for case in wanted}
+        (arguments.out / "seconds.json").write_text(json.dumps(seconds, indent=1))
+    shutil.rmtree(bench.folder)
+
+
+if __name__ == "__main__":
+    main()

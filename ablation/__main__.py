@@ -5,6 +5,7 @@ written and the exit code told: 0 all runs finished, 2 some failed, 1 the study 
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ PRINTING = ("help", "hydra_help", "cfg", "info", "shell_completion")
 
 def main() -> None:
     """The command; exits with the code above."""
+    # A scheduler's end comes as SIGTERM: the run is closed as one that was stopped by hand.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     arguments = sys.argv[1:]
     parsed = _parser().parse_args(arguments)
     try:

@@ -47,6 +47,7 @@ def launch(asked: Grid, arguments: Sequence[str], run_all: Callable[[], None]) -
     os.environ["MLFLOW_TRACKING_URI"] = uri
     client = tracking.connect(uri)
     experiment_id = tracking.open_study(client, asked.study)
+    tracking.close_dead(client, experiment_id)
     if asked.is_complete:
         study.save_plan(client, experiment_id, study.plan_of(asked))
     for line in _networks(asked.configs):

@@ -258,6 +258,20 @@ def is_alive(tags: Mapping[str, str]) -> bool:
         return False
 
 
+def close_dead(client: "MlflowClient", experiment_id: str) -> int:
+    """Mark as KILLED the runs whose process is gone, which would be RUNNING for ever.
+
+    Returns:
+        How many there were.
+    """
+    running = search(client, experiment_id, "attributes.status = 'RUNNING'")
+    dead = [run for run in running if not is_alive(run.data.tags)]
+    for run in dead:
+        client.set_tag(run.info.run_id, "error", "its process ended without a word")
+        client.set_terminated(run.info.run_id, "KILLED")
+    return len(dead)
+
+
 def _origin() -> dict[str, str]:
     """Where a run comes from: the command, the code, the machine, the versions."""
     process = psutil.Process()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -140,6 +141,40 @@ def test_the_same_command_again_trains_nothing_and_reports_the_same(
     again = command(*ask, "rerun=true", cwd=tmp_path)
     assert again.code == 0
     assert len(runs(store(tmp_path), "digits-transfer-reg")) == 4
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_a_study_that_was_ended_goes_on_with_what_has_not_finished(
+    end: signal.Signals, tmp_path: Path
+) -> None:
+    ask = ["-m", "transfer=frozen,full", *FEW, "epochs=8"]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "ablation", *ask],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "run 1 of 2" in said and "epoch 1/8" in line:
+            process.send_signal(end)
+    process.wait()
+    assert process.returncode == (-9 if end is signal.SIGKILL else 130), said
+    assert "Traceback" not in said
+    cut = {r.info.run_name: r.info.status for r in runs(store(tmp_path), "digits-transfer")}
+    assert cut["full-s0"] == ("RUNNING" if end is signal.SIGKILL else "KILLED")
+    again = command(*ask, cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert again.out.count("had finished before") == 1
+    after = [(r.info.run_name, r.info.status) for r in runs(store(tmp_path), "digits-transfer")]
+    assert sorted(after) == [
+        ("frozen-s0", "FINISHED"),
+        ("full-s0", "FINISHED"),
+        ("full-s0", "KILLED"),
+    ]
 
 
 def test_two_runs_with_one_seed_log_the_same_numbers_to_the_last_digit(tmp_path: Path) -> None:

@@ -185,11 +185,11 @@ CASES = [
     ),
     Case(
         "grid",
-        "the seed grid: 3 transfers × 3 regularizers × 2 optimizers, EfficientNet-Lite0, 64 px",
-        seed_grid_naive(64),
+        "the seed grid: 3 transfers × 3 regularizers × 2 optimizers, EfficientNet-Lite0, 128 px",
+        seed_grid_naive(128),
         ours(
             *("-m", "transfer=full,frozen,scratch", "reg=none,l1,l2", "optimizer=sgd,adam"),
-            "data.size=64",
+            "data.size=128",
         ),
         "3",
         repeats=1,

@@ -1,6 +1,6 @@
 """Where the time of a full run's epoch goes, in the naive loop and here.
 
-    python -m tests.benchmarks.breakdown ROOT [--model efficientnet_lite0] [--out results/benchmarks]
+    python -m tests.benchmarks.breakdown ROOT [--out results/benchmarks]
 
 Each part is timed by itself, on the same pictures, in one process, the two sides in turn; medians
 of three. What runs beside the training (views made ahead, logging in its own thread) is shown with

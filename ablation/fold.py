@@ -23,7 +23,11 @@ def fold(below: nn.Module) -> nn.Module:
     folded = copy.deepcopy(below)
     for block in list(folded.modules()):
         for (name, conv), (norm_name, norm) in itertools.pairwise(list(block.named_children())):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and _fit(conv, norm):
+            if (
+                isinstance(conv, nn.Conv2d)
+                and isinstance(norm, nn.BatchNorm2d)
+                and _fit(conv, norm)
+            ):
                 setattr(block, name, fuse_conv_bn_eval(conv, norm))
                 setattr(block, norm_name, _rest(norm))
     folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from ablation import config as schema
-from ablation import data, grid, study, tracking
+from ablation import data, grid, study, tracking, ui
 from ablation.config import Config, ConfigError
 from ablation.grid import Grid
 from ablation.progress import Progress
@@ -48,6 +48,7 @@ def launch(asked: Grid, arguments: Sequence[str], run_all: Callable[[], None]) -
     client = tracking.connect(uri)
     experiment_id = tracking.open_study(client, asked.study)
     tracking.close_dead(client, experiment_id)
+    ui.save_view(client, experiment_id, asked.axes)
     if asked.is_complete:
         study.save_plan(client, experiment_id, study.plan_of(asked))
     for line in _networks(asked.configs):

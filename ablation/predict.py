@@ -1,0 +1,514 @@
+"""`python -m ablation.predict RUN_ID PICTURE…`: what a finished run's network says of pictures.
+
+Works from MLflow alone: the run's config, its classes, and the weights that it trained; what it
+left frozen is built again from the model's own weights, and checked to be the same.
+
+Exit code: 0 every picture was read, 1 something could not be read.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablation.config import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from rich.table import Table
+
+    from ablation.config import Config
+    from ablation.data import Pixels
+    from ablation.transfer import Parts
+
+EXAMPLES = """\
+examples:
+  python -m ablation.predict best ant.jpg
+  python -m ablation.predict best pictures/ --study seed_grid --out sheet.png
+  python -m ablation.predict 3f2a… a.jpg b.jpg --tracking-uri sqlite:////data/mlflow.db
+"""
+
+#: The artifacts that a run is rebuilt from.
+CONFIG, CLASSES, WEIGHTS = "config.yaml", "classes.json", "weights.safetensors"
+
+#: Pictures that are decoded and predicted together.
+BATCH = 32
+#: Most pictures on a sheet.
+MOST_TILES = 400
+
+
+class PredictError(ConfigError):
+    """A run or a picture that can't be read; its text says which and why."""
+
+
+@dataclass
+class Classifier:
+    """A finished run's network as it was at its best epoch.
+
+    Attributes:
+        name: the run's.
+        best_val_accuracy: the run's, 0..1.
+        config: the run's; its data part makes the views.
+        classes: their names, in the order of the network's outputs.
+        parts: the network, on `place`.
+    """
+
+    name: str
+    best_val_accuracy: float
+    config: "Config"
+    classes: tuple[str, ...]
+    parts: "Parts"
+    place: "torch.device"
+
+    def probabilities(self, pictures: "Sequence[Pixels]") -> "npt.NDArray[np.float32]":
+        """Of each class, shape (n, n_classes), for pictures of shape (height, width, 3)."""
+        import torch
+
+        from ablation import device, views
+        from ablation.inputs import autocast
+
+        centred = [views.centre_view(pixels, self.config.data) for pixels in pictures]
+        batch = torch.stack(centred).contiguous(memory_format=torch.channels_last)
+        batch = views.normalise(batch.to(self.place), self.config.model)
+        precision = device.precision(self.config.precision, self.place)
+        self.parts.eval()
+        with torch.no_grad(), autocast(self.place, precision):
+            # In two steps, the features between them in full precision: as in training.
+            logits = self.parts.above(self.parts.below(batch).float()).float()
+        probabilities: npt.NDArray[np.float32] = logits.softmax(1).cpu().numpy()
+        return probabilities
+
+
+@dataclass
+class Predictions:
+    """What was predicted, and what could not be read.
+
+    Attributes:
+        paths: of the pictures that were read.
+        probabilities: one row a picture, each of shape (n_classes,).
+        thumbnails: as many, where they are wanted, up to `MOST_TILES`.
+        unreadable: a line on each picture that was not.
+    """
+
+    paths: list[Path] = field(default_factory=list)
+    probabilities: "list[npt.NDArray[np.float32]]" = field(default_factory=list)
+    thumbnails: "list[Pixels]" = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def main() -> None:
+    """The command; exits with the code above."""
+    arguments = _parser().parse_args()
+    try:
+        sys.exit(predict(arguments))
+    except ConfigError as error:
+        _say_wrong(str(error))
+        sys.exit(1)
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Find the pictures, find the run, predict, tell.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigError: a run that can't be used, no picture at all, a sheet that can't be written.
+    """
+    _check(arguments)
+    paths, missing = find_pictures(arguments.pictures)
+    if not paths:
+        raise PredictError(_listed(missing))
+    client = connect(arguments.tracking_uri)
+    if arguments.run == "best":
+        run = best_run(client, arguments.study)
+    else:
+        run = finished_run(client, arguments.run)
+    classifier = load(client, run, arguments.tracking_uri)
+    found = classify(classifier, paths, keep_thumbnails=bool(arguments.out))
+    if found.paths:
+        from rich.console import Console
+
+        # A file or a pipe has no width to fit into.
+        width = None if sys.stdout.isatty() else 10_000
+        Console(highlight=False, width=width).print(table(classifier, found, arguments.top))
+        if arguments.out:
+            _save_sheet(classifier, found, arguments.out)
+    unreadable = missing + found.unreadable
+    if unreadable:
+        raise PredictError(_listed(unreadable))
+    return 0
+
+
+def find_pictures(asked: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The files to read, folders searched as a class folder is, and a line on each that is not."""
+    from ablation.data import SUFFIXES
+
+    paths: list[Path] = []
+    missing = []
+    for path in asked:
+        if os.path.isdir(path):
+            inside = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in SUFFIXES
+                and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            )
+            paths += inside
+            if not inside:
+                missing.append(f"{path}: no pictures in this folder")
+        elif os.path.exists(path):
+            paths.append(path)
+        else:
+            missing.append(f"{path}: there is no such file")
+    return paths, missing
+
+
+def connect(uri: str | None) -> "MlflowClient":
+    """A client of a store that is there; MLflow itself would make an empty one.
+
+    Raises:
+        TrackingError: no such store, or one that can't be used.
+    """
+    from ablation import tracking
+
+    resolved = tracking.resolve_uri(uri)
+    file = resolved.removeprefix("sqlite:///")
+    if file != resolved and not Path(file).is_file():
+        raise tracking.TrackingError(
+            f"tracking.uri={resolved}: there is no such store; name the one of the study, "
+            "--tracking-uri URI, or start in its folder"
+        )
+    return tracking.connect(resolved)
+
+
+def best_run(client: "MlflowClient", study: str | None = None) -> "Run":
+    """The run of the highest best validation accuracy; of several, the earliest.
+
+    Args:
+        study: where to look; without one, the study of the newest finished run.
+
+    Raises:
+        ConfigError: no such study, or none of its runs finished.
+    """
+    from ablation import tracking
+
+    # Only what this framework finished has this metric.
+    finished = "attributes.status = 'FINISHED' and metrics.best_val_accuracy >= 0"
+    if study is not None:
+        experiments = [tracking.find_study(client, study).experiment_id]
+    else:
+        everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
+        newest = client.search_runs(
+            everywhere, finished, max_results=1, order_by=["attributes.end_time DESC"]
+        )
+        experiments = [run.info.experiment_id for run in newest]
+    by_accuracy = ["metrics.best_val_accuracy DESC", "attributes.start_time ASC"]
+    runs = (
+        client.search_runs(experiments, finished, max_results=1, order_by=by_accuracy)
+        if experiments
+        else []
+    )
+    if not runs:
+        where = f"study={study}" if study is not None else "best"
+        raise PredictError(f"{where}: no run has finished")
+    return runs[0]
+
+
+def finished_run(client: "MlflowClient", run_id: str) -> "Run":
+    """A run by its id.
+
+    Raises:
+        PredictError: there is none, it was deleted, or it did not finish.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        raise PredictError(
+            f"{run_id}: the store has no run of this id; MLflow's UI shows it on the run's page "
+            "(`best` takes a study's best run)"
+        ) from error
+    if run.info.lifecycle_stage != "active":
+        raise PredictError(f"{run_id}: this run was deleted in MLflow")
+    if run.info.status != "FINISHED":
+        reason = run.data.tags.get("error")
+        raise PredictError(
+            f"{run_id}: the run {run.info.run_name} did not finish, it is {run.info.status}"
+            + (f" ({reason})" if reason else "")
+        )
+    return run
+
+
+def load(client: "MlflowClient", run: "Run", uri: str | None = None) -> Classifier:
+    """Rebuild a finished run's network from its artifacts.
+
+    Raises:
+        ConfigError: artifacts are missing or damaged, the model's own weights can't be had or are
+            not those that the run started from.
+    """
+    import torch
+
+    from ablation import device, model, transfer
+
+    name = f"{run.info.run_id}: the run {run.info.run_name}"
+    with tempfile.TemporaryDirectory() as folder:
+        config, classes, state = _read_artifacts(client, run, name, uri, Path(folder))
+    place = device.choose("auto")
+    is_rebuilt = config.transfer.trained != "all" and config.transfer.freeze_statistics
+    network = model.build(
+        config.model,
+        len(classes),
+        # Where all was trained, or may have moved, the artifact has all.
+        pretrained=config.transfer.pretrained and is_rebuilt,
+        seed=config.seed,
+    )
+    if is_rebuilt:
+        start = model.digest(network.trunk.state_dict())
+        wanted = run.data.tags.get("start_digest") or run.data.tags.get("weights_digest")
+        if start != wanted:
+            raise PredictError(
+                f"{name} started from other weights ({wanted}) than {config.model.weights} has "
+                f"here ({start})"
+            )
+    parts = transfer.apply(network.to(place), config.transfer)
+    try:
+        parts.above.load_state_dict(state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise PredictError(
+            f"{name}: {WEIGHTS} does not fit the network {config.model.name} ({reason})"
+        ) from error
+    torch.set_flush_denormal(True)
+    accuracy = run.data.metrics["best_val_accuracy"]
+    return Classifier(str(run.info.run_name), accuracy, config, classes, parts, place)
+
+
+def _read_artifacts(
+    client: "MlflowClient", run: "Run", name: str, uri: str | None, folder: Path
+) -> "tuple[Config, tuple[str, ...], dict[str, torch.Tensor]]":
+    from ablation import tracking
+
+    try:
+        there = {item.path for item in client.list_artifacts(run.info.run_id)}
+    # Each kind of artifact store fails in its own way.
+    except Exception as error:
+        raise PredictError(f"{name}: its artifacts can't be listed ({_brief(error)})") from error
+    if not there >= {CONFIG, CLASSES}:
+        raise PredictError(
+            f"{name} has no {' and '.join(sorted({CONFIG, CLASSES} - there))} among its artifacts "
+            f"({run.info.artifact_uri})"
+        )
+    if WEIGHTS not in there:
+        raise PredictError(
+            f"{name} kept no weights (save_weights=false); train it again with rerun=true "
+            "save_weights=true"
+        )
+    from mlflow.artifacts import download_artifacts
+    from omegaconf import OmegaConf
+    from safetensors.torch import load_file
+
+    from ablation import config as schema
+
+    # A bar for each small file is noise among the answers.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    resolved = tracking.resolve_uri(uri)
+
+    def fetch(artifact: str) -> Path:
+        return Path(
+            download_artifacts(
+                run_id=run.info.run_id,
+                artifact_path=artifact,
+                dst_path=str(folder),
+                tracking_uri=resolved,
+            )
+        )
+
+    try:
+        # Over the schema: a run of an earlier version lacks what was added since.
+        composed = OmegaConf.structured(schema.Config)
+        composed.merge_with(OmegaConf.load(fetch(CONFIG)))
+        config = schema.resolve(composed)
+        classes = tuple(json.loads(fetch(CLASSES).read_text()))
+        return config, classes, load_file(fetch(WEIGHTS))
+    except Exception as error:
+        raise PredictError(f"{name}: its artifacts can't be read ({_brief(error)})") from error
+
+
+def classify(
+    classifier: Classifier, paths: Sequence[Path], keep_thumbnails: bool = False
+) -> Predictions:
+    """Read and predict batch by batch, so that a large folder does not fill the memory."""
+    import numpy as np
+
+    from ablation import figures
+
+    found = Predictions()
+    for batch in _batches(paths):
+        readable = [(path, pixels) for path, pixels in batch if not isinstance(pixels, str)]
+        found.unreadable += [f"{path}: {why}" for path, why in batch if isinstance(why, str)]
+        if not readable:
+            continue
+        found.probabilities += list(classifier.probabilities([pixels for _, pixels in readable]))
+        found.paths += [path for path, _ in readable]
+        if keep_thumbnails:
+            left = MOST_TILES - len(found.thumbnails)
+            found.thumbnails += [
+                np.asarray(figures.thumbnail(pixels, figures.SIDE)) for _, pixels in readable[:left]
+            ]
+    return found
+
+
+def _batches(paths: Sequence[Path]) -> "Iterator[list[tuple[Path, Pixels | str]]]":
+    with ThreadPoolExecutor() as threads:
+        for first in range(0, len(paths), BATCH):
+            part = paths[first : first + BATCH]
+            yield list(zip(part, threads.map(_read, part), strict=True))
+
+
+def _read(path: Path) -> "Pixels | str":
+    """A picture's pixels, or the reason why it has none."""
+    from PIL import UnidentifiedImageError
+
+    from ablation.data import decode
+
+    try:
+        return decode(path.read_bytes())
+    except UnidentifiedImageError:
+        return "not a picture"
+    except OSError as error:
+        return error.strerror or str(error)
+    # Pillow's readers raise nearly anything on a damaged file.
+    except Exception as error:
+        return f"not a picture that can be read ({_brief(error)})"
+
+
+def table(classifier: Classifier, found: Predictions, top: int) -> "Table":
+    """For the terminal: each picture's label, its probability, and the runners-up."""
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"{classifier.name}, best validation accuracy {classifier.best_val_accuracy:.1%}"
+    shown = Table(title=title, title_justify="left", title_style="bold")
+    # Nothing of a name is cut: the pictures are told apart by it.
+    shown.add_column("picture", overflow="fold")
+    shown.add_column("label", style="bold")
+    shown.add_column("probability", justify="right")
+    n_others = min(top, len(classifier.classes)) - 1
+    if n_others:
+        shown.add_column("runner-up" if n_others == 1 else "runners-up")
+    for path, probabilities in zip(found.paths, found.probabilities, strict=True):
+        first, *others = (-probabilities).argsort(kind="stable")[: n_others + 1]
+        cells = [str(path), classifier.classes[first], f"{probabilities[first]:.1%}"]
+        if n_others:
+            cells.append(
+                ", ".join(f"{classifier.classes[i]} {probabilities[i]:.1%}" for i in others)
+            )
+        shown.add_row(*(Text(cell) for cell in cells))
+    return shown
+
+
+def _save_sheet(classifier: Classifier, found: Predictions, path: Path) -> None:
+    from ablation import figures
+
+    tiles = []
+    for file, pixels, probabilities in zip(
+        found.paths, found.thumbnails, found.probabilities, strict=False
+    ):
+        first = int(probabilities.argmax())
+        said = f"{classifier.classes[first]} {probabilities[first]:.1%}"
+        tiles.append(figures.Tile(pixels, ((said, figures.BLUE), (file.name, figures.GREY))))
+    n_left = len(found.paths) - len(tiles)
+    note = f"by {classifier.name}" + (f"; {n_left} more are not shown" if n_left else "")
+    try:
+        sheet = figures.sheet(f"Predictions for {len(found.paths)} pictures", note, [("", tiles)])
+        figures.save_sheet(sheet, path)
+    except OSError as error:
+        raise PredictError(f"--out {path}: can't be written ({_brief(error)})") from error
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """What would otherwise be found out after the work, or not at all."""
+    if arguments.study is not None and arguments.run != "best":
+        raise PredictError("--study goes with best; a run's id names its study already")
+    if arguments.out is None:
+        return
+    from PIL import Image
+
+    writable = [
+        ending for ending, kind in Image.registered_extensions().items() if kind in Image.SAVE
+    ]
+    if arguments.out.suffix.lower() not in writable:
+        raise PredictError(f"--out {arguments.out}: end its name in .png or .jpg")
+    if not arguments.out.absolute().parent.is_dir():
+        raise PredictError(f"--out {arguments.out}: there is no folder {arguments.out.parent}")
+
+
+def _listed(lines: Sequence[str]) -> str:
+    if len(lines) == 1:
+        return lines[0]
+    shown = "\n".join(f"  {line}" for line in lines)
+    return f"{len(lines)} can't be read:\n{shown}"
+
+
+def _brief(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "")[:300] or type(error).__name__
+
+
+def _say_wrong(message: str) -> None:
+    from rich.console import Console
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print("[bold red]error[/]: ", end="")
+    console.print(message, markup=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ablation.predict",
+        description="Tell what a finished run's network says of pictures.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "run", metavar="RUN_ID", help="a run's id in MLflow, or best: the study's best run"
+    )
+    parser.add_argument(
+        "pictures", metavar="PICTURE", nargs="+", type=Path, help="a picture, or a folder of them"
+    )
+    parser.add_argument(
+        "--study", help="where best is looked for (default: the study of the newest finished run)"
+    )
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="the MLflow store (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db here)",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, help="draw the pictures with their labels, .png or .jpg"
+    )
+    parser.add_argument(
+        "--top", metavar="N", type=_at_least_one, default=3, help="labels told of each (default: 3)"
+    )
+    return parser
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: a whole number, 1 or more")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""From runs to cells: replicates together, and each cell at its own best searched settings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ablation.report.comparison import Comparison, compare
+from ablation.report.runs import Answers, Runs, cell_index, level_of
+from ablation.report.statistics import MeanAccuracy
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+METRICS = {
+    "best": "best_val_accuracy",
+    "last": "last_val_accuracy",
+    "test": "test_accuracy",
+    "seconds": "train_seconds",
+}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One value of each searched setting, as it did in one cell."""
+
+    values: tuple[str, ...]
+    mean: float  # Best validation accuracy over the seeds, 0..1.
+    n_seeds: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of levels, with a run a seed.
+
+    Attributes:
+        levels: in the order of the factors.
+        seeds: increasing.
+        run_ids: one a seed.
+        best, last, test, seconds: of shape (n_seeds,): the accuracies (0..1) at the best epoch, at
+            the last, and on the pictures held back, and the seconds of training; NaN where a run
+            did not log them.
+        chosen: searched setting → the value at which the cell is shown.
+        tried: all values that were tried here, the chosen ones first.
+    """
+
+    levels: tuple[str, ...]
+    seeds: tuple[int, ...]
+    run_ids: tuple[str, ...]
+    best: Floats
+    last: Floats
+    test: Floats
+    seconds: Floats
+    chosen: Mapping[str, str]
+    tried: tuple[Tried, ...]
+
+    @property
+    def mean(self) -> float:
+        return float(self.best.mean())
+
+
+def form(found: Runs) -> list[Cell]:
+    """The cells in which a run finished, in the order in which their levels were asked for."""
+    table = found.table
+    columns = {name: _metric(table, metric) for name, metric in METRICS.items()}
+    levels, values = _tuples(table, [*found.factors]), _tuples(table, [*found.searched])
+    of_cell, of_values = cell_index(table, [*found.factors]), cell_index(table, [*found.searched])
+    cells = []
+    for rows in _groups(np.flatnonzero(np.isfinite(columns["best"])), of_cell):
+        candidates = [_one_a_seed(part, table.seed) for part in _groups(rows, of_values)]
+        # A value that lost some of its seeds could win by luck: those with the most come first.
+        candidates.sort(key=lambda part: (-len(part), -columns["best"][part].mean()))
+        chosen = candidates[0]
+        cells.append(
+            Cell(
+                levels=levels[chosen[0]],
+                seeds=tuple(int(seed) for seed in table.seed.iloc[chosen]),
+                run_ids=tuple(table.run_id.iloc[chosen]),
+                chosen=dict(zip(found.searched, values[chosen[0]], strict=True)),
+                tried=tuple(
+                    Tried(values[part[0]], float(columns["best"][part].mean()), len(part))
+                    for part in candidates
+                ),
+                **{name: column[chosen] for name, column in columns.items()},
+            )
+        )
+    place = [{level: n for n, level in enumerate(known)} for known in found.factors.values()]
+    cells.sort(key=lambda cell: [at[level] for at, level in zip(place, cell.levels, strict=True)])
+    return cells
+
+
+def _tuples(table: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, ...]]:
+    """Each run's levels of all `keys`."""
+    columns = [level_of(table, key) for key in keys]
+    return list(zip(*columns, strict=True)) if columns else [()] * len(table)
+
+
+def _metric(table: pd.DataFrame, name: str) -> Floats:
+    column = f"metrics.{name}"
+    if column not in table:
+        return np.full(len(table), np.nan)
+    return table[column].to_numpy(dtype=np.float64)
+
+
+def _groups(rows: Rows, number: Rows) -> list[Rows]:
+    """`rows` in parts of one number each, in the order in which the numbers are first met."""
+    parts: dict[int, list[int]] = {}
+    for row in rows:
+        parts.setdefault(int(number[row]), []).append(int(row))
+    return [np.array(part) for part in parts.values()]
+
+
+def _one_a_seed(rows: Rows, seeds: "pd.Series[int]") -> Rows:
+    """The newest of `rows` (oldest first) for each seed, by seed."""
+    newest = {int(seeds.iloc[row]): int(row) for row in rows}
+    return np.array([newest[seed] for seed in sorted(newest)])
+
+
+# --- With what each run answered
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cells that answered the same pictures, compared. Most studies are one group.
+
+    Attributes:
+        name: what tells it from the other groups ("data digits"); empty where there is one only.
+        cells: in the order in which their levels were asked for.
+        comparison: what can be claimed of them; None where their predictions can't be read.
+        right: the cells' levels → right or wrong, of shape (n_seeds, n_pictures).
+        intervals: the cells' levels → mean accuracy with its interval.
+    """
+
+    name: str
+    cells: tuple[Cell, ...]
+    comparison: Comparison | None
+    right: Mapping[tuple[str, ...], NDArray[np.bool_]]
+    intervals: Mapping[tuple[str, ...], MeanAccuracy]
+
+    @property
+    def ranked(self) -> list[Cell]:
+        """By the mean over the seeds, never by the best of them."""
+        return sorted(self.cells, key=lambda cell: -cell.mean)
+
+
+def tables_of_answers(
+    cells: Sequence[Cell], answers: Answers
+) -> dict[int | None, dict[tuple[str, ...], NDArray[np.bool_]]]:
+    """For each set of pictures, its cells' levels → right or wrong, (n_seeds, n_pictures).
+
+    Cells with a run whose predictions could not be read, or were made on other pictures than its
+    other runs', are under None, with empty tables.
+    """
+    found: dict[int | None, dict[tuple[str, ...], NDArray[np.bool_]]] = {}
+    for cell in cells:
+        sets = {answers.pictures.get(run_id) for run_id in cell.run_ids}
+        same = sets.pop() if len(sets) == 1 else None
+        right = (
+            np.zeros((0, 0), dtype=bool)
+            if same is None
+            else np.stack([answers.right[run_id] for run_id in cell.run_ids])
+        )
+        found.setdefault(same, {})[cell.levels] = right
+    return found
+
+
+def group(
+    cells: Sequence[Cell],
+    answers: Answers,
+    factors: Mapping[str, Sequence[str]],
+    baseline: Mapping[str, str],
+) -> list[Group]:
+    """Compare the cells that answered the same pictures.
+
+    Args:
+        cells: of the study.
+        answers: of the runs.
+        factors: those of the cells → their levels, in the order in which they were asked for.
+        baseline: factor → the level that the others are compared with, else the first.
+    """
+    by_levels = {cell.levels: cell for cell in cells}
+    parts = tables_of_answers(cells, answers)
+    groups = []
+    for pictures, tables in parts.items():
+        members = tuple(by_levels[levels] for levels in tables)
+        name = _what_is_common(members, cells, list(factors)) if len(parts) > 1 else ""
+        if pictures is None:
+            name = f"{name} (predictions can't be read)".strip()
+            groups.append(Group(name, members, None, {}, {}))
+            continue
+        usual = {}
+        for at, (factor, known) in enumerate(factors.items()):
+            present = {levels[at] for levels in tables}
+            wanted = [baseline[factor]] if factor in baseline else []
+            usual[factor] = next(level for level in (*wanted, *known) if level in present)
+        seeds = {cell.levels: cell.seeds for cell in members}
+        comparison = compare(tables, list(factors), seeds, usual)
+        intervals = {mean.cell: mean.accuracy for mean in comparison.cells}
+        groups.append(Group(name, members, comparison, tables, intervals))
+    return groups
+
+
+def _what_is_common(members: Sequence[Cell], cells: Sequence[Cell], factors: Sequence[str]) -> str:
+    """The levels that all members share and not all cells do."""
+    common = []
+    for at, factor in enumerate(factors):
+        levels = {cell.levels[at] for cell in members}
+        if len(levels) == 1 and len({cell.levels[at] for cell in cells}) > 1:
+            common.append(f"{factor} {levels.pop()}")
+    return ", ".join(common)

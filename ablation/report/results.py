@@ -1,0 +1,159 @@
+"""All that a report tells of, gathered: what its tables, figures and pages are made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ablation.config import ConfigError, ReportConfig
+from ablation.report import cells as cell_formation
+from ablation.report import integrity, runs
+from ablation.report.cells import Cell, Group
+from ablation.report.comparison import CellContrast, Claim, Interaction, LevelEffect
+from ablation.report.integrity import Check
+from ablation.report.runs import Runs
+from ablation.report.statistics import MeanAccuracy, mean_interval
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+#: Contrasts across these say little where each level was not given its own learning rate.
+NEED_TUNING = ("optimizer", "transfer")
+LEARNING_RATE = "optimizer.lr"
+
+#: Learning curves are drawn of this many cells, the best ones.
+MOST_CURVES = 12
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study, ready to be told.
+
+    Attributes:
+        runs: what the store holds.
+        cells: all of them, in the order in which their levels were asked for.
+        groups: the cells by the pictures that they answered, compared.
+        checks: of the integrity of the arms.
+        test: the cells' levels → accuracy on the pictures held back; empty where there are none.
+        held_back: the cells' levels → right or wrong on these, of shape (n_seeds, n_pictures).
+        histories: run id → metrics, a row an epoch, of the cells whose curves are drawn.
+        unreadable: run id → why its predictions can't be read.
+        config: how the report was asked for.
+    """
+
+    runs: Runs
+    cells: Sequence[Cell]
+    groups: Sequence[Group]
+    checks: Sequence[Check]
+    test: Mapping[tuple[str, ...], MeanAccuracy]
+    held_back: Mapping[tuple[str, ...], NDArray[np.bool_]]
+    histories: Mapping[str, pd.DataFrame]
+    unreadable: Mapping[str, str]
+    config: ReportConfig
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        return tuple(self.runs.factors)
+
+    @property
+    def breaches(self) -> list[str]:
+        return [breach for check in self.checks for breach in check.breaches]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [warning for check in self.checks for warning in check.warnings]
+
+
+def gather(client: "MlflowClient", study: str, config: ReportConfig) -> Results:
+    """Read a study from the store, form its cells, compare them, check its arms.
+
+    Raises:
+        TrackingError: the store has no such study.
+        ConfigError: `report.baseline` or `report.nuisance` names what the study does not have.
+    """
+    found = runs.read(client, study, config.nuisance)
+    _refuse_unknown(found, config)
+    cells = cell_formation.form(found)
+    shown = found.table[found.table.run_id.isin({run for cell in cells for run in cell.run_ids})]
+    answers = runs.answers(client, shown)
+    held_back = shown[integrity.column(shown, "metrics.test_accuracy").notna()]
+    test_answers = runs.answers(client, held_back, "test_predictions.csv")
+    test = cell_formation.tables_of_answers(cells, test_answers)
+    tested = {
+        levels: right
+        for pictures, part in test.items()
+        if pictures is not None
+        for levels, right in part.items()
+    }
+    groups = cell_formation.group(cells, answers, found.factors, config.baseline)
+    best = [cell for group in groups for cell in group.ranked[:MOST_CURVES]]
+    drawn = {run_id for cell in best for run_id in cell.run_ids}
+    return Results(
+        runs=found,
+        cells=cells,
+        groups=groups,
+        checks=integrity.check(found.table, found.factors, answers),
+        test={levels: mean_interval(right) for levels, right in tested.items()},
+        held_back=tested,
+        histories=runs.histories(client, shown[shown.run_id.isin(drawn)]),
+        unreadable=answers.unreadable,
+        config=config,
+    )
+
+
+def _refuse_unknown(found: Runs, config: ReportConfig) -> None:
+    """A baseline or a searched setting that the study does not have would be passed over."""
+    for factor, level in config.baseline.items():
+        if not found.table.empty and f"params.{factor}" not in found.table:
+            known = ", ".join(found.factors) or "nothing"
+            raise ConfigError(
+                f"report.baseline.{factor}: no such factor; the study compares {known}"
+            )
+        # A factor that is the same in all runs has nothing to be compared with.
+        if factor in found.factors and level not in found.factors[factor]:
+            raise ConfigError(
+                f"report.baseline.{factor}={level}: unknown level; choose from "
+                + ", ".join(found.factors[factor])
+            )
+    for key in config.nuisance:
+        if not found.table.empty and f"params.{key}" not in found.table:
+            raise ConfigError(f"report.nuisance=[{key}]: the study's runs have no such setting")
+
+
+def is_tuned(results: Results, claim: Claim) -> bool | None:
+    """Whether each side of a claim was at its own best learning rate; None where that is no matter.
+
+    It matters for contrasts across optimizers and ways of transfer.
+    """
+    if not set(_across(claim)) & set(NEED_TUNING):
+        return None
+    return LEARNING_RATE in results.runs.searched and all(
+        len(cell.tried) > 1 for cell in results.cells
+    )
+
+
+def tuning_note(results: Results, claim: Claim) -> str:
+    """What a reader must know of the learning rate beside a claim; empty where nothing."""
+    if is_tuned(results, claim) is not False:
+        return ""
+    if LEARNING_RATE in results.factors:
+        return "at equal learning rates, not each at its best"
+    if LEARNING_RATE in results.runs.searched:
+        return "learning rate searched in some cells only"
+    return "learning rate fixed, not tuned"
+
+
+def _across(claim: Claim) -> tuple[str, ...]:
+    """The factors on which a claim's sides differ."""
+    match claim:
+        case LevelEffect():
+            return (claim.factor,)
+        case Interaction():
+            return claim.factors
+        case CellContrast():
+            pairs = zip(claim.factors, claim.a, claim.b, strict=True)
+            return tuple(factor for factor, a, b in pairs if a != b)
+    return ()

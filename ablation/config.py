@@ -177,7 +177,7 @@ def resolve(composed: DictConfig) -> Config:
     """
     values = OmegaConf.to_container(visible(composed), resolve=True)
     assert isinstance(values, dict)
-    config = _build(Config, values)
+    config: Config = _build(Config, values)
     problems = list(_problems(config))
     if problems:
         raise ConfigError("\n".join(problems))

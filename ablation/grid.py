@@ -94,6 +94,8 @@ def expand(overrides: Sequence[str], *, multirun: bool, config_dir: Path | None 
             f"axes=[{','.join(_quoted(axis) for axis in factors)}]",
         )
         fixed = (*(text for text in fixed if text.partition("=")[0] not in ("study",)), *internal)
+        if multirun:
+            _check_report(base, axes)
         is_basic = base.hydra.sweeper._target_.endswith("BasicSweeper")
         runs = tuple(_runs(fixed, axes)) if is_basic or not multirun else ()
     sweeps = tuple(f"{axis}={','.join(values)}" for axis, values in axes.items())
@@ -167,6 +169,28 @@ def _values(item: Override) -> tuple[str, ...]:
             raise ConfigError(f"{_text(item)}: names a value twice")
         return values
     return (_text(item).partition("=")[2],)
+
+
+def _check_report(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> None:
+    """Whether the report will find what it is asked for, told before the runs and not after."""
+    compared = {axis.lstrip("+"): values for axis, values in axes.items()}
+    for key in base.report.nuisance:
+        if key not in _KEYS and key not in compared:
+            raise ConfigError(
+                f"report.nuisance=[{key}]: unknown key{_nearest(key, sorted(_KEYS))}; "
+                f"this command sweeps {', '.join(compared)}"
+            )
+    for factor, level in base.report.baseline.items():
+        if factor not in compared:
+            raise ConfigError(
+                f"report.baseline.{factor}={level}: this command compares {', '.join(compared)}"
+            )
+        if str(level) not in compared[factor]:
+            raise ConfigError(
+                f"report.baseline.{factor}={level}: unknown level"
+                f"{_nearest(str(level), compared[factor])}; "
+                f"choose from {', '.join(compared[factor])}"
+            )
 
 
 def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterator[PlannedRun]:

@@ -16,6 +16,8 @@ from ablation.grid import Grid
 from ablation.progress import Progress
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from ablation.run import Outcome
 
 #: The progress of the study that this process launches; None in a launcher's own workers.
@@ -152,19 +154,32 @@ def _conclude(asked: Grid, experiment_id: str, uri: str, console: Console) -> in
     runs = tracking.search(client, experiment_id)
     book = study.ledger([study.plan_of(asked)] if asked.is_complete else [], runs)
     wanted = set(book.planned) if asked.is_complete else {*book.finished, *book.failed}
-    n_finished = len(wanted & set(book.finished))
-    if asked.is_sweep:
-        from ablation import report
+    n_lost = len(wanted - set(book.finished))
+    breaches = _report(asked, client, n_lost, console) if asked.is_sweep else ()
+    if not asked.is_sweep:
+        console.print(f"MLflow: {uri}, study {asked.study}; `mlflow ui` shows it", markup=False)
+    if n_lost == len(wanted):
+        return 1
+    return 2 if n_lost or breaches else 0
 
-        first = asked.configs[0]
+
+def _report(asked: Grid, client: "MlflowClient", n_lost: int, console: Console) -> tuple[str, ...]:
+    """Write the report and show its main table; what it found broken."""
+    from ablation import report
+
+    first = asked.configs[0]
+    try:
         written = report.write(client, asked.study, Path(first.results), first.report)
-        console.print()
-        console.print(written.main_table)
-        if n_finished < len(wanted):
-            console.print(f"[red]{len(wanted) - n_finished} of {len(wanted)} runs did not finish")
-        console.print(f"Report: {written.path}")
-    else:
-        console.print(f"MLflow: {uri}, study {asked.study}; `mlflow ui` shows it")
-    if n_finished == len(wanted):
-        return 0
-    return 2 if n_finished else 1
+    # Hours of training lie behind it: whatever stopped the report, they are not lost.
+    except Exception as error:
+        raise ConfigError(
+            f"the report could not be written ({type(error).__name__}: {error}); the runs are in "
+            f"MLflow, and `python -m ablation.report study={asked.study}` writes it again"
+        ) from error
+    console.print()
+    console.print(written.main_table)
+    if n_lost:
+        plural = "runs" if n_lost > 1 else "run"
+        console.print(f"[red]{n_lost} {plural} did not finish; the report names them[/]")
+    console.print(f"Report: {written.path}", markup=False)
+    return written.breaches

@@ -55,6 +55,19 @@ def test_a_mistake_in_any_cell_of_a_sweep_is_found_before_the_first_run(sweep: s
         grid.expand([sweep, "reg=l1,l2"], multirun=True)
 
 
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("report.baseline.transfer=fll", "did you mean full"),
+        ("report.baseline.reg=l1", "compares transfer"),
+        ("report.nuisance=[optimizer.lrr]", "did you mean optimizer.lr"),
+    ],
+)
+def test_what_the_report_cannot_find_is_told_before_the_runs(override: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        grid.expand(["transfer=full,frozen", override], multirun=True)
+
+
 def test_a_value_named_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match="twice"):
         grid.expand(["seed=1,2,1"], multirun=True)

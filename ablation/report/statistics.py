@@ -40,8 +40,8 @@ Floats = NDArray[np.float64]
 Covers = Literal["pictures", "seeds and pictures"]
 
 _PSEUDO_PICTURES = 2
+_BEND = 4.0  # See "Critical value" above; 0 is Howe's interval.
 _LEAST_OF_SEEDS = 0.75
-_FLOOR = 3
 _TINY = 1e-300  # Against 0 / 0.
 _SMALLEST_NORMAL_TAIL = 20.0  # Standard deviations: p-values stop at about 1e-88.
 
@@ -492,9 +492,12 @@ def _critical_value(alpha: float | Floats, sources: _Sources) -> Floats:
     """How many standard errors the two-sided interval of level 1 - alpha reaches."""
     seeds = special.stdtrit(sources.seed_freedom, np.asarray(alpha) / 2) ** 2
     pictures = special.stdtrit(sources.picture_freedom, np.asarray(alpha) / 2) ** 2
-    usual = 2 * np.sqrt(alpha)
-    squared = pictures + (seeds - pictures) * sources.seed_share ** (1 + usual)
-    least = pictures * sources.picture_ratio * np.maximum(1 - usual, 0) ** _FLOOR
+    share = sources.seed_share
+    bend = _BEND * np.asarray(alpha) ** (1 / sources.seed_freedom)
+    squared = pictures + (seeds - pictures) * share ** (1 + bend * (1 - share))
+    # Seeds whose means agree by chance must not carry a small p-value: the smaller it is, the less
+    # of the pictures' own mean square is forgone. At 0.05 it is a sixth, so as not to be too wide.
+    least = np.maximum(1 - 2 * np.sqrt(alpha), 0) ** 3 * sources.picture_ratio * pictures
     critical: Floats = np.sqrt(np.maximum(squared, least))
     return critical
 

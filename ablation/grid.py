@@ -7,7 +7,7 @@ key, a value of the wrong type or out of range. The answer is one message with t
 import difflib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,10 +84,9 @@ def expand(overrides: Sequence[str], *, multirun: bool, config_dir: Path | None 
         _refuse_sweeps_without_multirun(parsed, multirun)
         fixed = tuple(_text(item) for item in parsed if item.key_or_group not in swept)
         base = _compose(fixed if multirun else tuple(_text(item) for item in parsed))
-        axes = _axes(base, swept) if multirun else {}
-        fixed = tuple(text for text in fixed if text.partition("=")[0] not in axes)
-        named = tuple(item.key_or_group for item in parsed if not item.is_hydra_override())
-        study = _study_name(base, axes, named)
+        named = {item.key_or_group for item in parsed}
+        axes = _axes(base, swept, named) if multirun else {}
+        study = _study_name(base, axes)
         factors = [axis for axis in axes if axis != "seed"]
         internal = (
             f"study={_quoted(study)}",
@@ -152,12 +151,17 @@ def _refuse_sweeps_without_multirun(parsed: Sequence[Override], multirun: bool) 
             )
 
 
-def _axes(base: DictConfig, swept: Mapping[str, Override]) -> dict[str, tuple[str, ...]]:
-    """What is swept, in the order of the sweep: the experiment file's, then the command's."""
+def _axes(
+    base: DictConfig, swept: Mapping[str, Override], named: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """What is swept: the experiment file's axes, then the command's.
+
+    What the command names, it decides: another sweep of an axis, or one value in place of it.
+    """
     from_file = base.hydra.sweeper.get("params") or {}
     items = {item.key_or_group: item for item in _parse([f"{k}={v}" for k, v in from_file.items()])}
-    items.update(swept)
-    return {key: _values(item) for key, item in items.items()}
+    kept = {key: item for key, item in items.items() if key not in named or key in swept}
+    return {key: _values(item) for key, item in {**kept, **swept}.items()}
 
 
 def _values(item: Override) -> tuple[str, ...]:
@@ -235,7 +239,7 @@ def levels(choices: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _study_name(base: DictConfig, axes: Mapping[str, tuple[str, ...]], named: Sequence[str]) -> str:
+def _study_name(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> str:
     """The study that was named, else one after the pictures and what is compared."""
     if base.study is not None:
         return str(base.study)

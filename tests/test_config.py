@@ -68,6 +68,39 @@ def test_what_the_report_cannot_find_is_told_before_the_runs(override: str, word
         grid.expand(["transfer=full,frozen", override], multirun=True)
 
 
+def test_the_command_decides_over_the_sweep_of_an_experiment() -> None:
+    whole = grid.expand(["+experiment=seed_grid"], multirun=True)
+    assert len(whole.runs) == 18
+    less = ["+experiment=seed_grid", "transfer=frozen", "reg=l1,l2", "seed=range(3)"]
+    asked = grid.expand(less, multirun=True)
+    assert dict(asked.axes) == {
+        "reg": ("l1", "l2"),
+        "optimizer": ("sgd", "adam"),
+        "seed": ("0", "1", "2"),
+    }
+    assert {run.levels["transfer"] for run in asked.runs} == {"frozen"}
+
+
+def test_experiments_have_the_settings_of_their_documents() -> None:
+    first = grid.expand(["+experiment=resnet50_sgd"], multirun=True).runs
+    assert [run.levels["transfer"] for run in first] == ["full", "frozen", "scratch"]
+    config = first[1].config
+    assert (config.optimizer.name, config.optimizer.lr, config.optimizer.momentum) == (
+        "sgd",
+        0.01,
+        0,
+    )
+    assert (config.epochs, config.batch_size, config.reg.l2, config.reg.l1) == (20, 25, 1e-4, 0)
+    assert not config.transfer.freeze_statistics
+    second = grid.expand(["+experiment=resnet18_adam"], multirun=True).runs
+    assert [tuple(run.varied.values()) for run in second] == [
+        (transfer, reg) for transfer in ("frozen", "full") for reg in ("l2", "l1")
+    ]
+    config = second[1].config
+    assert (config.optimizer.name, config.optimizer.lr) == ("adam", 1e-3)
+    assert (config.epochs, config.batch_size, config.reg.l1, config.reg.l2) == (5, 4, 1e-3, 0)
+
+
 def test_a_value_named_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match="twice"):
         grid.expand(["seed=1,2,1"], multirun=True)

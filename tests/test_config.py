@@ -83,8 +83,9 @@ def test_the_command_decides_over_the_sweep_of_an_experiment() -> None:
 
 def test_experiments_have_the_settings_of_their_documents() -> None:
     first = grid.expand(["+experiment=resnet50_sgd"], multirun=True).runs
-    assert [run.levels["transfer"] for run in first] == ["full", "frozen", "scratch"]
-    config = first[1].config
+    arms = [run.levels["transfer"] for run in first]
+    assert arms == ["full", "frozen", "frozen_moving", "scratch"]
+    config = first[2].config
     assert (config.optimizer.name, config.optimizer.lr, config.optimizer.momentum) == (
         "sgd",
         0.01,
@@ -94,9 +95,10 @@ def test_experiments_have_the_settings_of_their_documents() -> None:
     assert not config.transfer.freeze_statistics
     second = grid.expand(["+experiment=resnet18_adam"], multirun=True).runs
     assert [tuple(run.varied.values()) for run in second] == [
-        (transfer, reg) for transfer in ("frozen", "full") for reg in ("l2", "l1")
+        (transfer, reg) for transfer in ("frozen", "frozen_moving", "full") for reg in ("l2", "l1")
     ]
-    config = second[1].config
+    config = second[3].config
+    assert not config.transfer.freeze_statistics
     assert (config.optimizer.name, config.optimizer.lr) == ("adam", 1e-3)
     assert (config.epochs, config.batch_size, config.reg.l1, config.reg.l2) == (5, 4, 1e-3, 0)
 
@@ -132,7 +134,7 @@ def test_help_names_every_factor_and_level(tmp_path: Path) -> None:
     said = command("--help", cwd=tmp_path)
     assert said.code == 0
     for line in (
-        "transfer: frozen, full, partial, scratch",
+        "transfer: frozen, frozen_moving, full, partial, scratch",
         "reg: elastic, l1, l2, none",
         "optimizer: adam, adamw, sgd",
         "scheduler: constant, cosine, step",

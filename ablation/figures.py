@@ -202,7 +202,7 @@ def filters(before: Floats, after: Floats, most: int = 64) -> Image.Image:
         limit = float(np.quantile(np.abs(change), 0.99)) or float(np.abs(change).max())
         share = float(np.linalg.norm(change)) / (float(np.linalg.norm(before)) or 1.0)
         panels.append(("after training", after / scale))
-        heading = f"changed by {_percent(share)}, shown × {scale / limit:.2g}"
+        heading = f"changed by {_percent(share)}, shown × {max(1, round(scale / limit))}"
         panels.append((heading, change / limit))
     else:
         panels.append(("after training: unchanged", after / scale))

@@ -199,7 +199,7 @@ def run_name(config: Config, levels: Mapping[str, str]) -> str:
     """The varied levels, then the seed: full-l1-adam-s0."""
     leaves = schema.leaves(config)
     parts = [
-        levels[axis] if axis in levels else f"{axis.rpartition('.')[2]}{leaves.get(axis)}"
+        levels[axis] if axis in levels else f"{axis.rpartition('.')[2]}{leaves.get(axis)}".lower()
         for axis in config.axes
     ]
     if not parts:

@@ -244,6 +244,39 @@ def test_the_store_of_the_environment_is_used_where_the_config_names_none(tmp_pa
     assert not (tmp_path / "mlflow.db").exists()
 
 
+WATCH = """
+import socket
+
+def watched(call):
+    def wrapper(*args, **kwargs):
+        host = args[1][0] if isinstance(args[0], socket.socket) else args[0]
+        if str(host) not in ("127.0.0.1", "::1", "localhost", "None"):
+            with open(r"{log}", "a") as log:
+                log.write(f"{host}\\n")
+        return call(*args, **kwargs)
+    return wrapper
+
+socket.getaddrinfo = watched(socket.getaddrinfo)
+"""
+
+
+def test_no_other_machine_is_reached(tmp_path: Path) -> None:
+    log = tmp_path / "reached.txt"
+    watch = tmp_path / "watch"
+    watch.mkdir()
+    (watch / "sitecustomize.py").write_text(WATCH.replace("{log}", str(log)))
+    probe = [sys.executable, "-c", "import socket; socket.getaddrinfo('example.invalid', 80)"]
+    env = {**os.environ, "PYTHONPATH": str(watch)}
+    subprocess.run(probe, env=env, capture_output=True, check=False)
+    assert log.read_text() == "example.invalid\n"  # the watch works
+    log.unlink()
+    said = command(
+        "-m", "transfer=frozen", "reg=l1,l2", *FEW, cwd=tmp_path, env={"PYTHONPATH": str(watch)}
+    )
+    assert said.code == 0, said.err
+    assert not log.exists(), log.read_text()
+
+
 def test_real_folders_train_from_the_command(
     make_folder: Callable[..., Path], tmp_path: Path
 ) -> None:

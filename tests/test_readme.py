@@ -34,6 +34,22 @@ def test_the_first_commands_are_those_that_the_tests_run(main_study: Study) -> N
     assert "pip install --quiet -c constraints.txt -e '.[test]'" in ci
 
 
+def test_its_output_is_of_the_kind_that_the_command_prints(main_study: Study) -> None:
+    """Digits differ between kinds of processors; the lines and their order don't."""
+    shown = re.search(r"```text\n(.+?)```", TEXT, re.S)
+    assert shown is not None
+    said = {re.sub(r"[\d.+-]+", "0", line.rstrip()) for line in main_study.said.out.splitlines()}
+    for line in shown[1].splitlines():
+        kind = re.sub(r"[\d.+-]+", "0", line.rstrip())
+        if (
+            "left" not in line
+            and "told apart" not in line
+            and "differs" not in line
+            and line != "…"
+        ):
+            assert kind in said, line
+
+
 def test_every_link_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
         assert target.startswith("http") or (ROOT / target).exists(), target

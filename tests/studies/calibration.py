@@ -235,7 +235,8 @@ cells held the truth, which is the expected difference over new seeds and new pi
 {_range(main, "cell_coverage")}. Of reports of 12 cells (3 × 2 × 2, so {_family_size()} claims)
 that are all equally good, {_range(claimed, "reports_with_a_claim")} claimed any difference. With
 one seed the interval is for new pictures on these weights only, and held that truth in
-{_range(single, "coverage")}. In harder worlds it was {_range(hard, "coverage")}: cells that differ on
+{_range(single, "coverage")}. In harder worlds it was
+{_range(hard, "coverage")}: cells that differ on
 fewer than about ten pictures have few possible results, and most intervals are too long; where
 the few that differ do so under every seed, some are a little too short.
 One row's coverage is good to about ±{100 * 1.96 * np.sqrt(0.05 * 0.95 / repeats):.1f} points.

@@ -184,7 +184,8 @@ def _how_to_read(results: Results, seeds: Sequence[int]) -> str:
     if n_claims > 1:
         text += (
             f" Two things are told apart where p stays below 0.05 after Holm's correction for "
-            f"all {n_claims:,} comparisons."
+            f"all {n_claims:,} comparisons (effects, interactions and pairs of cells have equal "
+            "shares in it)."
         )
     return text
 

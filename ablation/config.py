@@ -277,7 +277,7 @@ def _out_of_range(key: str, value: Any, metadata: Mapping[str, Any]) -> Iterator
     # A NaN fails every comparison, so it is refused wherever there is a range.
     if any(not holds[name](limit) for name, limit in limits.items()) or value == float("inf"):
         wanted = " and ".join(f"{words[name]} {limit:g}" for name, limit in limits.items())
-        yield f"{key}={value}: must be a number {wanted}"
+        yield f"{key}={value}: must be {'finite and ' if value == float('inf') else ''}{wanted}"
 
 
 def _is_folder_name(name: str) -> bool:

@@ -24,21 +24,9 @@ from PIL import Image
 
 from ablation import data, ui
 from ablation.config import DataConfig
+from tests.browser import chromium
 from tests.conftest import Study, command
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--disable-sync",
-    "--no-first-run",
-    "--window-size=1500,820",
-)
 #: MLflow opens its assistant over a newcomer's first page.
 NO_ASSISTANT = """
 localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');
@@ -102,25 +90,10 @@ def wait(until: Callable[[], object], seconds: float, what: Callable[[], str]) -
 
 @pytest.fixture
 def browser(tmp_path: Path, address: str) -> Iterator[Any]:
-    if not (BROWSER and DRIVER):
-        if os.environ.get("CI"):
-            pytest.fail("no chromium and chromedriver here, and CI is to have them")
-        pytest.skip("no chromium and chromedriver here")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path / 'user'}")
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
+    with chromium(tmp_path / "user", "1500,820") as driver:
         driver.get(f"{address}/health")
         driver.execute_script(NO_ASSISTANT)
         yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The report in a real browser: it opens from disk, offline, and complains of nothing."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,47 +10,17 @@ import pytest
 
 from ablation import report, tracking
 from ablation.config import ReportConfig
+from tests.browser import chromium
 from tests.report.made_up import Study, store
-
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-
-
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--disable-sync",
-    "--no-first-run",
-    "--window-size=1100,2000",
-)
 
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
-    """Headless Chromium that records its console and its network."""
-    if not (BROWSER and DRIVER):
-        if os.environ.get("CI"):
-            pytest.fail("no chromium and chromedriver here, and CI is to have them")
-        pytest.skip("no chromium and chromedriver here")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path / 'user'}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.get("about:blank")
-    # What the browser asked for its own first page is not the report's.
-    driver.get_log("performance")
-    yield driver
-    driver.quit()
+    with chromium(tmp_path / "user", "1100,2000") as driver:
+        driver.get("about:blank")
+        # What the browser asked for its own first page is not the report's.
+        driver.get_log("performance")
+        yield driver
 
 
 def test_the_report_opens_offline_with_all_its_figures_and_no_complaint(

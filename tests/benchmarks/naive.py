@@ -1,6 +1,6 @@
 """The loop that the framework is measured against: one process a cell, nothing shared or kept.
 
-As the second seed document trains: ImageFolder with one loading worker, every picture decoded and
+As tutorials of fine-tuning train: ImageFolder with one loading worker, every picture decoded and
 cropped again in every epoch, the frozen trunk run forward in every epoch of every run, the L1
 penalty through autograd, `.item()` after every step. Only the network may be another.
 

@@ -58,6 +58,9 @@ class Progress:
         self._name, self._epochs = name, epochs
         self._run_start = time.monotonic()
         if self._bars:
+            of = f" of {self._n_runs}" if self._n_runs else ""
+            which = f"{self._study}: run {self._n_ended + 1}{of}"
+            self._bars.update(self._all, description=which)
             self._one = self._bars.add_task(f"  {name}", total=epochs, left="")
 
     def epoch(self, row: "Epoch") -> None:

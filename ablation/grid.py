@@ -92,7 +92,7 @@ def expand(overrides: Sequence[str], *, multirun: bool, config_dir: Path | None 
             f"study={_quoted(study)}",
             f"axes=[{','.join(_quoted(axis) for axis in factors)}]",
         )
-        fixed = (*(text for text in fixed if text.partition("=")[0] not in ("study",)), *internal)
+        fixed = (*(text for text in fixed if text.partition("=")[0] != "study"), *internal)
         if multirun:
             _check_report(base, axes)
         is_basic = base.hydra.sweeper._target_.endswith("BasicSweeper")
@@ -200,6 +200,13 @@ def _check_report(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> None
 def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterator[PlannedRun]:
     """Every combination, the last axis fastest; only levels are composed anew, values are set."""
     composed: dict[tuple[str, ...], DictConfig] = {}
+    # Each value is read once, not once a run.
+    read = {
+        (axis, value): _parse([f"{axis}={value}"])[0].value()
+        for axis, values in axes.items()
+        if _is_value(axis)
+        for value in values
+    }
     for values in itertools.product(*axes.values()):
         varied = dict(zip(axes, values, strict=True))
         swept = {axis: f"{axis}={value}" for axis, value in varied.items()}
@@ -210,9 +217,9 @@ def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterat
         overrides = (*fixed, *swept.values())
         try:
             own = schema.visible(composed[chosen])
-            for axis, text in swept.items():
+            for axis, value in varied.items():
                 if _is_value(axis):
-                    OmegaConf.update(own, axis, _parse([text])[0].value())
+                    OmegaConf.update(own, axis, read[axis, value])
             config = schema.resolve(own)
         except OmegaConfBaseException as error:
             raise ConfigError(_explain(error, overrides)) from error

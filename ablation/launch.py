@@ -18,6 +18,7 @@ from ablation.progress import Progress
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from ablation.report import Written
     from ablation.run import Outcome
 
 #: The progress of the study that this process launches; None in a launcher's own workers.
@@ -149,37 +150,44 @@ def _settle(keep: int) -> None:
 
 
 def _conclude(asked: Grid, experiment_id: str, uri: str, console: Console) -> int:
-    """Count what finished, write the report, say where it is."""
+    """Write the report, count what finished, say where all of it is."""
     client = tracking.connect(uri)
-    runs = tracking.search(client, experiment_id)
-    book = study.ledger([study.plan_of(asked)] if asked.is_complete else [], runs)
-    wanted = set(book.planned) if asked.is_complete else {*book.finished, *book.failed}
+    if asked.is_sweep:
+        written = _report(asked, client)
+        book, breaches = written.ledger, written.breaches
+    else:
+        runs = tracking.search(client, experiment_id)
+        book, breaches = study.ledger([study.plan_of(asked)], runs), ()
+    wanted = {run.fingerprint for run in asked.runs} or {*book.finished, *book.failed}
     n_lost = len(wanted - set(book.finished))
-    breaches = _report(asked, client, n_lost, console) if asked.is_sweep else ()
-    if not asked.is_sweep:
+    if asked.is_sweep:
+        console.print()
+        console.print(written.main_table)
+        if n_lost:
+            plural = "runs" if n_lost > 1 else "run"
+            console.print(f"[red]{n_lost} {plural} did not finish; the report names them[/]")
+        console.print(f"Report: {written.path}", markup=False)
+    else:
         console.print(f"MLflow: {uri}, study {asked.study}; `mlflow ui` shows it", markup=False)
     if n_lost == len(wanted):
         return 1
     return 2 if n_lost or breaches else 0
 
 
-def _report(asked: Grid, client: "MlflowClient", n_lost: int, console: Console) -> tuple[str, ...]:
-    """Write the report and show its main table; what it found broken."""
+def _report(asked: Grid, client: "MlflowClient") -> "Written":
+    """Write the report.
+
+    Raises:
+        ConfigError: it could not be written.
+    """
     from ablation import report
 
     first = asked.configs[0]
     try:
-        written = report.write(client, asked.study, Path(first.results), first.report)
+        return report.write(client, asked.study, Path(first.results), first.report)
     # Hours of training lie behind it: whatever stopped the report, they are not lost.
     except Exception as error:
         raise ConfigError(
             f"the report could not be written ({type(error).__name__}: {error}); the runs are in "
             f"MLflow, and `python -m ablation.report study={asked.study}` writes it again"
         ) from error
-    console.print()
-    console.print(written.main_table)
-    if n_lost:
-        plural = "runs" if n_lost > 1 else "run"
-        console.print(f"[red]{n_lost} {plural} did not finish; the report names them[/]")
-    console.print(f"Report: {written.path}", markup=False)
-    return written.breaches

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation import config as schema
+from ablation import process
 from ablation.config import ConfigError
 
 if TYPE_CHECKING:
@@ -27,19 +28,23 @@ def main() -> None:
     """The command; exits with the code above."""
     # A scheduler's end comes as SIGTERM: the run is closed as one that was stopped by hand.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    arguments = sys.argv[1:]
+    with process.command():
+        sys.exit(_command(sys.argv[1:]))
+
+
+def _command(arguments: Sequence[str]) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         if any(getattr(parsed, flag, None) for flag in PRINTING):
             _launch(arguments)
-            sys.exit(0)
-        sys.exit(_study(parsed, arguments))
+            return 0
+        return _study(parsed, arguments)
     except ConfigError as error:
         _say_wrong(str(error))
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
         _say_wrong("stopped; the same command goes on with what has not finished")
-        sys.exit(130)
+        return 130
 
 
 def _study(parsed: argparse.Namespace, arguments: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 import torch
 
+from ablation import process
 from ablation.config import ConfigError
 
 
@@ -31,5 +32,7 @@ def precision(wanted: str, device: torch.device) -> torch.dtype:
 
 
 def prepare() -> None:
-    """Settings of the process that cost no accuracy: no slow path for tiny numbers."""
+    """Settings of the process that cost no accuracy."""
+    process.keep_memory()
+    # No slow path for tiny numbers: training from scratch meets many.
     torch.set_flush_denormal(True)

@@ -153,10 +153,11 @@ def build_optimizer(
             momentum=config.momentum,
             nesterov=config.nesterov,
             weight_decay=l2,
+            fused=True,
         )
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
     betas = (config.beta1, config.beta2)
-    return kind(weights, lr=config.lr, betas=betas, eps=config.eps, weight_decay=l2)
+    return kind(weights, lr=config.lr, betas=betas, eps=config.eps, weight_decay=l2, fused=True)
 
 
 def learning_rate(start: float, epoch: int, epochs: int, config: SchedulerConfig) -> float:

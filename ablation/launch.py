@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from ablation import config as schema
-from ablation import data, grid, study, tracking, ui
+from ablation import data, grid, process, study, tracking, ui
 from ablation.config import Config, ConfigError
 from ablation.grid import Grid
 from ablation.progress import Progress
@@ -128,6 +128,7 @@ def _run(asked: Grid, console: Console, run_all: Callable[[], None]) -> None:
     n_runs = len(asked.runs) if asked.is_complete else None
     with Progress(console, asked.study, n_runs) as progress:
         _progress = progress
+        process.imported()
         try:
             run_all()
         finally:

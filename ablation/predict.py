@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablation import process
 from ablation.config import ConfigError
 
 if TYPE_CHECKING:
@@ -108,12 +109,13 @@ class Predictions:
 
 def main() -> None:
     """The command; exits with the code above."""
-    arguments = _parser().parse_args()
-    try:
-        sys.exit(predict(arguments))
-    except ConfigError as error:
-        _say_wrong(str(error))
-        sys.exit(1)
+    with process.command():
+        arguments = _parser().parse_args()
+        try:
+            sys.exit(predict(arguments))
+        except ConfigError as error:
+            _say_wrong(str(error))
+            sys.exit(1)
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -135,6 +137,7 @@ def predict(arguments: argparse.Namespace) -> int:
     else:
         run = finished_run(client, arguments.run)
     classifier = load(client, run, arguments.tracking_uri)
+    process.imported()
     found = classify(classifier, paths, keep_thumbnails=bool(arguments.out))
     if found.paths:
         from rich.console import Console

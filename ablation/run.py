@@ -58,6 +58,7 @@ def train(
         levels: each factor's level.
         on_epoch: called with each epoch's metrics.
     """
+    device.prepare()
     name = run_name(config, levels)
     params = {**levels, **schema.leaves(config)}
     open_log = functools.partial(tracking.RunLog, client, experiment_id, name, params)
@@ -116,7 +117,6 @@ def _train(
     on_epoch: Callable[[Epoch], None],
 ) -> Trained:
     """Build, freeze, fit, test, and check that what was to stay as it was did."""
-    device.prepare()
     place = device.choose(config.device)
     precision = device.precision(config.precision, place)
     network = model.build(
@@ -129,6 +129,7 @@ def _train(
     first_filters = _first_filters(network)
     parts = transfer.apply(network, config.transfer)
     before = parts.frozen_digest()
+    _quicken(parts, place, precision)
     fed = feed(parts, pictures, config, place, precision)
 
     def after_epoch(row: Epoch) -> None:
@@ -173,6 +174,15 @@ def _first_filters(network: nn.Module) -> npt.NDArray[np.float32] | None:
         if isinstance(module, nn.Conv2d):
             return module.weight.detach().cpu().float().numpy().copy()
     return None
+
+
+def _quicken(parts: Parts, place: torch.device, precision: torch.dtype) -> None:
+    """On a CPU, the fast layers where something is trained whose slow ones cost time."""
+    has_maps = any(isinstance(module, nn.Conv2d) for module in parts.above.modules())
+    if place.type == "cpu" and precision == torch.float32 and has_maps:
+        from ablation import kernels
+
+        kernels.quicken(parts.above)
 
 
 def feed(

@@ -110,7 +110,7 @@ def normalise(views: Tensor, model: ModelConfig) -> Tensor:
     """uint8 views → float32 of the mean and deviation that the weights expect, channels last."""
     mean = torch.tensor(model.mean, device=views.device).view(3, 1, 1) * 255
     scale = 1 / (torch.tensor(model.std, device=views.device).view(3, 1, 1) * 255)
-    return (views.float() - mean) * scale
+    return views.float().sub_(mean).mul_(scale)
 
 
 class Ahead:

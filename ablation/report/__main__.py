@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from ablation import process
 from ablation.config import Config, ConfigError
 
 EXAMPLES = """\
@@ -22,15 +23,16 @@ examples:
 
 def main() -> None:
     """The command; exits with the code above."""
-    try:
-        sys.exit(report(_parser().parse_args().overrides))
-    except ConfigError as error:
-        from rich.console import Console
+    with process.command():
+        try:
+            sys.exit(report(_parser().parse_args().overrides))
+        except ConfigError as error:
+            from rich.console import Console
 
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print("[bold red]error[/]: ", end="")
-        console.print(str(error), markup=False)
-        sys.exit(1)
+            console = Console(stderr=True, soft_wrap=True, highlight=False)
+            console.print("[bold red]error[/]: ", end="")
+            console.print(str(error), markup=False)
+            sys.exit(1)
 
 
 def report(overrides: Sequence[str]) -> int:
@@ -48,6 +50,7 @@ def report(overrides: Sequence[str]) -> int:
     uri = tracking.resolve_uri(config.tracking.uri)
     _refuse_missing_file(uri)
     client = tracking.connect(uri)
+    process.imported()
     written = report.write(client, config.study, Path(config.results), config.report)
     console = Console(highlight=False, soft_wrap=True)
     console.print(written.main_table)

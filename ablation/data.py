@@ -75,6 +75,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether all pictures are in memory, decoded."""
+        return all(pixels is not None for pixels in self._kept)
+
     def pixels(self, index: int) -> Pixels:
         """One picture, decoded: shape (height, width, 3), 0..255."""
         kept = self._kept[index]
@@ -96,6 +101,11 @@ class Pictures:
         """Identifies classes, division and contents: 16 hexadecimal digits."""
         splits = [self.train, self.val, *([self.test] if self.test else [])]
         return _digest([repr(self.classes), *(split.digest for split in splits)])[:16]
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether all pictures are in memory, decoded; else they are decoded as they are used."""
+        return all(split.is_kept for split in (self.train, self.val, self.test) if split)
 
     def summary(self) -> str:
         test = f", {len(self.test)} to test" if self.test else ""

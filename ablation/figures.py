@@ -6,6 +6,7 @@ takes a hundredth of the time of as many axes.
 """
 
 import functools
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -315,12 +316,12 @@ def thumbnail(pixels: Pixels, side: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def save_sheet(picture: Image.Image, path: Path) -> None:
-    """Save by the suffix of `path`; a JPEG with its colours whole, for the sake of its text."""
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        picture.save(path, quality=80, subsampling=0)
+def save_sheet(picture: Image.Image, file: Path | io.BytesIO) -> None:
+    """Save by the suffix of a path; else a JPEG, its colours whole for the sake of its text."""
+    if isinstance(file, Path) and file.suffix.lower() not in (".jpg", ".jpeg"):
+        picture.save(file)
     else:
-        picture.save(path)
+        picture.save(file, "JPEG", quality=80, subsampling=0)
 
 
 def _write(

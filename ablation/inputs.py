@@ -52,7 +52,9 @@ class Views:
     device: torch.device
 
     def __post_init__(self) -> None:
-        self._ahead = views.Ahead()
+        # A CPU that trains has one thread to spare, and views of decoded pictures need no more.
+        is_light = self.device.type == "cpu" and self.pictures.are_kept
+        self._ahead = views.Ahead(1 if is_light else min(8, os.cpu_count() or 1))
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
         tasks = [

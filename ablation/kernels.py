@@ -34,6 +34,9 @@ WIDTH = 256
 #: The kernels that go over rows of a map.
 MOMENTS, AFFINE, GRADIENTS, GRADIENT = range(4)
 
+#: Numbers in a map from which one pass over it instead of two saves more than Python costs.
+LARGE = 1 << 20
+
 _NO_SUMS = np.zeros((N_CHUNKS, 2, 0))
 
 _jit = functools.partial(numba.njit, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
@@ -107,12 +110,19 @@ class Norm(nn.BatchNorm2d):
         self.train(layer.training)
 
     def forward(self, x: Tensor) -> Tensor:
+        bounds = self._bounds or (-np.inf, np.inf)
+        is_judged = not self.training and not torch.is_grad_enabled() and x.numel() > LARGE
+        if is_judged and self._bounds and _is_map(x):
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            scale = self.weight.numpy() / np.sqrt(self.running_var.numpy() + self.eps)
+            shift = self.bias.numpy() - self.running_mean.numpy() * scale
+            return _affine(x, scale, shift, bounds)
         if not self.training or not _is_map(x):
             y = super().forward(x)
             return self.rest(y.clamp_(*self._bounds) if self._bounds else y)  # type: ignore[no-any-return]
         assert self.num_batches_tracked is not None
         self.num_batches_tracked += 1
-        bounds = self._bounds or (-np.inf, np.inf)
         return self.rest(_Normalise.apply(x, self.weight, self.bias, self, bounds))  # type: ignore[no-any-return, no-untyped-call]
 
 

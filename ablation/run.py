@@ -1,10 +1,12 @@
 """The story of one run, from its config to its results in MLflow."""
 
 import functools
+import importlib.util
+import io
 import json
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from torch import nn
 from ablation import config as schema
 from ablation import data, device, figures, inputs, model, tracking, transfer
 from ablation import fit as fitting
-from ablation.config import Config
+from ablation.config import Config, DataConfig
 from ablation.data import Pictures, Split
 from ablation.fit import Epoch, Fit
 from ablation.transfer import Parts
@@ -179,7 +181,8 @@ def _first_filters(network: nn.Module) -> npt.NDArray[np.float32] | None:
 def _quicken(parts: Parts, place: torch.device, precision: torch.dtype) -> None:
     """On a CPU, the fast layers where something is trained whose slow ones cost time."""
     has_maps = any(isinstance(module, nn.Conv2d) for module in parts.above.modules())
-    if place.type == "cpu" and precision == torch.float32 and has_maps:
+    is_there = importlib.util.find_spec("numba") is not None
+    if place.type == "cpu" and precision == torch.float32 and has_maps and is_there:
         from ablation import kernels
 
         kernels.quicken(parts.above)
@@ -264,21 +267,36 @@ def _write_pictures(config: Config, pictures: Pictures, trained: Trained, folder
 
     Those of the training pictures and of their views belong to the study as much as to the run.
     They are with each run because MLflow shows pictures nowhere else, whichever run one opens,
-    and because the views are those of this run's seed; they cost a tenth of a second.
+    and because the views are those of this run's seed; runs of one seed share them.
     """
     folder.mkdir()
-    classes, seed, epochs = pictures.classes, config.seed, config.epochs
-    sheets = {
-        "validation.jpg": figures.validation_sheet(
-            pictures.val, classes, trained.fit.probabilities, config.data
-        ),
-        "training.jpg": figures.training_sheet(pictures.train, classes),
-        "views.jpg": figures.views_sheet(pictures.train, classes, seed, epochs, config.data),
-    }
+    settings = tuple(asdict(config.data).items())
+    shared = _shared_sheets(pictures, config.seed, config.epochs, settings)
+    probabilities = trained.fit.probabilities
+    sheet = figures.validation_sheet(pictures.val, pictures.classes, probabilities, config.data)
+    figures.save_sheet(sheet, folder / "validation.jpg")
     if trained.filters:
-        sheets["filters.png"] = figures.filters(*trained.filters)
+        figures.save_sheet(figures.filters(*trained.filters), folder / "filters.png")
+    for name, content in shared.items():
+        (folder / name).write_bytes(content)
+
+
+@functools.lru_cache(maxsize=4)
+def _shared_sheets(
+    pictures: Pictures, seed: int, epochs: int, settings: tuple[tuple[str, object], ...]
+) -> dict[str, bytes]:
+    """The files of the sheets that are the same in all runs of a seed, by their names."""
+    classes, config = pictures.classes, DataConfig(**dict(settings))  # type: ignore[arg-type]
+    sheets = {
+        "training.jpg": figures.training_sheet(pictures.train, classes),
+        "views.jpg": figures.views_sheet(pictures.train, classes, seed, epochs, config),
+    }
+    files = {}
     for name, sheet in sheets.items():
-        figures.save_sheet(sheet, folder / name)
+        with io.BytesIO() as file:
+            figures.save_sheet(sheet, file)
+            files[name] = file.getvalue()
+    return files
 
 
 def prediction_table(

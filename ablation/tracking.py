@@ -4,6 +4,7 @@ A study is one flat experiment. All writing is done by one thread beside the tra
 so that no training step waits for the store.
 """
 
+import contextlib
 import functools
 import getpass
 import json
@@ -318,11 +319,12 @@ def code_version() -> tuple[str, bool]:
 @functools.cache
 def versions() -> dict[str, str]:
     """The versions that a result may depend on."""
-    packages = ("torch", "torchvision", "timm", "numpy", "pillow", "mlflow", "hydra-core")
-    return {
-        "python": sys.version.split()[0],
-        **{name: metadata.version(name) for name in packages},
-    }
+    packages = ("torch", "torchvision", "timm", "numba", "numpy", "pillow", "mlflow", "hydra-core")
+    found = {"python": sys.version.split()[0]}
+    for name in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):  # numba lags behind new Pythons
+            found[name] = metadata.version(name)
+    return found
 
 
 def _user() -> str:

@@ -116,9 +116,9 @@ def normalise(views: Tensor, model: ModelConfig) -> Tensor:
 class Ahead:
     """Makes the next batches while the current one is used."""
 
-    def __init__(self, depth: int = 2) -> None:
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="views")
-        self._depth = depth
+    def __init__(self, n_threads: int = 1) -> None:
+        self._threads = ThreadPoolExecutor(n_threads, thread_name_prefix="views")
+        self._depth = n_threads + 1
 
     def __call__(self, tasks: Iterable[Callable[[], Tensor]]) -> Iterator[Tensor]:
         """What the tasks return, in order."""

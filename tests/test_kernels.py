@@ -67,6 +67,16 @@ def test_norm_trains_as_torch_does(kind: str, shape: tuple[int, ...]) -> None:
     assert torch.equal(fast(x), norm(x))
 
 
+@pytest.mark.parametrize("kind", ["none", "ReLU", "ReLU6"])
+def test_norm_judges_large_maps_as_torch_does(kind: str) -> None:
+    norm, x = _norm(kind, 24), _maps(4, 24, 112, 112)
+    assert x.numel() > kernels.LARGE
+    norm(x)
+    fast = kernels.Norm(norm).eval()
+    with torch.no_grad():
+        assert torch.allclose(fast(x), norm.eval()(x), rtol=1e-5, atol=1e-5)
+
+
 def test_norm_keeps_its_digits_where_the_mean_is_far_from_zero() -> None:
     x = _maps(8, 16, 32, 32, offset=1000.0)
     norm = _norm("none", 16)

@@ -25,7 +25,7 @@ def test_a_view_is_the_same_in_any_batch_and_any_order(split: Split) -> None:
     together = views.training_views(split, [4, 1, 7], 0, 1, config())
     alone = views.training_views(split, [7], 0, 1, config())
     assert torch.equal(together[2], alone[0])
-    ahead = views.Ahead(depth=3)
+    ahead = views.Ahead(n_threads=3)
     tasks = [lambda i=i: views.training_views(split, [i], 0, 1, config()) for i in (7, 4)]
     assert torch.equal(next(iter(ahead(tasks)))[0], alone[0])
 

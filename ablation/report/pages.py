@@ -358,8 +358,13 @@ def _selection(results: Results, group: Group, drawn: Pictures) -> Iterator[Bloc
         yield Text(
             f"The best epoch was chosen on validation data and shows {optimism.val} % on average. "
             f"The same weights get {optimism.test} % on {count(optimism.n_pictures, 'picture')} "
-            "that were held back and looked at once. The first figure was optimistic by "
-            f"{optimism.difference}."
+            "that were held back and looked at once. "
+            + (
+                f"The first figure was optimistic by {optimism.difference}."
+                if optimism.is_told
+                else "That the first figure was optimistic can't be told: the difference is "
+                f"{optimism.difference}."
+            )
         )
     if results.runs.searched:
         names = ", ".join(results.runs.searched)

@@ -461,11 +461,16 @@ def selection(results: Results, group: Group) -> Table:
 
 @dataclass(frozen=True)
 class Optimism:
-    """Mean accuracy where the epoch was chosen and where it was not, as text, with intervals."""
+    """Mean accuracy where the epoch was chosen and where it was not, as text, with intervals.
+
+    Attributes:
+        is_told: whether the difference's interval lies above 0.
+    """
 
     val: str
     test: str
     difference: str
+    is_told: bool
     n_pictures: int
 
 
@@ -490,8 +495,9 @@ def optimism(results: Results, group: Group) -> Optimism | None:
     # Donner 2008). Seeds are shared, which can only make the true interval shorter.
     low = gap - np.hypot(val.mean - val.low, test.high - test.mean)
     high = gap + np.hypot(val.high - val.mean, test.mean - test.low)
-    text = f"{100 * gap:.1f} points [{100 * low:.1f}, {100 * high:.1f}]"
-    return Optimism(val.text, test.text, text, shapes.pop())
+    found, *bounds = (points(share).removeprefix("+") for share in (gap, low, high))
+    text = f"{found} points [{', '.join(bounds)}]"
+    return Optimism(val.text, test.text, text, bool(low > 0), shapes.pop())
 
 
 def searched(results: Results, group: Group) -> Table:

@@ -39,6 +39,7 @@ class Study:
         seeds: replicates.
         n_pictures: of validation.
         n_test: pictures held back; 0 for none.
+        optimism: how far their accuracy lies below that of validation, 0..1.
         lost: runs that never were logged, by (levels, seed).
         failed: runs that failed, with their error.
         running: runs under way.
@@ -57,6 +58,7 @@ class Study:
     seeds: Sequence[int] = (0,)
     n_pictures: int = 153
     n_test: int = 0
+    optimism: float = 0.02
     lost: Callable[[Mapping[str, str], int], bool] = lambda levels, seed: False
     failed: Callable[[Mapping[str, str], int], str] = lambda levels, seed: ""
     running: Callable[[Mapping[str, str], int], bool] = lambda levels, seed: False
@@ -284,7 +286,7 @@ class _Run:
             "predictions.csv": _predictions(f"{self.levels['data']}/val", right),
         }
         if made.n_test:
-            test = random.random(made.n_test) < best - 0.02
+            test = random.random(made.n_test) < best - made.optimism
             metrics["test_accuracy"] = float(test.mean())
             files["test_predictions.csv"] = _predictions(f"{self.levels['data']}/test", test)
         return metrics, files

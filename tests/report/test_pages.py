@@ -107,7 +107,10 @@ def test_pictures_held_back_are_told_beside_the_best_epoch(tmp_path: Path) -> No
     _, text = write(tmp_path, made)
     told = section(text, "Selection of the epoch")
     assert "60 pictures that were held back and looked at once" in told
-    assert "was optimistic by" in told
+    assert "That the first figure was optimistic can't be told: the difference is" in told
+    made = Study({"reg": ["l1"]}, lambda _: 0.9, seeds=range(5), n_test=300, optimism=0.3)
+    _, text = write(tmp_path / "other", made)
+    assert "The first figure was optimistic by" in section(text, "Selection of the epoch")
 
 
 def test_without_pictures_held_back_best_and_last_epoch_stand_side_by_side(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ Array = npt.NDArray[Any]
 Bounds = tuple[float, float]
 
 #: Parts into which the rows of a map are cut; each is summed on its own.
-N_CHUNKS = 16
+N_CHUNKS = 32
 #: Rows that are summed in float32 before they are added to a sum in float64.
 BLOCK = 32
 #: Channels of a depthwise filter whose sums stay in the nearest cache.

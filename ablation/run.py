@@ -1,7 +1,6 @@
 """The story of one run, from its config to its results in MLflow."""
 
 import functools
-import importlib.util
 import io
 import json
 import traceback
@@ -181,10 +180,12 @@ def _first_filters(network: nn.Module) -> npt.NDArray[np.float32] | None:
 def _quicken(parts: Parts, place: torch.device, precision: torch.dtype) -> None:
     """On a CPU, the fast layers where something is trained whose slow ones cost time."""
     has_maps = any(isinstance(module, nn.Conv2d) for module in parts.above.modules())
-    is_there = importlib.util.find_spec("numba") is not None
-    if place.type == "cpu" and precision == torch.float32 and has_maps and is_there:
-        from ablation import kernels
-
+    if place.type == "cpu" and precision == torch.float32 and has_maps:
+        try:
+            from ablation import kernels
+        # No numba for this Python or NumPy, or no folder where it may keep what it compiles.
+        except (ImportError, RuntimeError):
+            return
         kernels.quicken(parts.above)
 
 

@@ -2,12 +2,13 @@
 
     python -m tests.benchmarks.breakdown ROOT [--out results/benchmarks]
 
-Each part is timed by itself, on the same pictures, in one process, the two sides in turn; medians
-of three. What runs beside the training (views made ahead, logging in its own thread) is shown with
-its full cost here.
+Each part is timed by itself, on the same pictures, each side in a process of its own, in turn (A,
+B, A, B, …); medians of three, each the second epoch of its process. What runs beside the training
+(views made ahead, logging in its own thread) is shown with its full cost here.
 """
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -22,39 +23,53 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ablation import data, device, grid, model, tracking, views
+from ablation import data, device, fit, grid, model, tracking, views
 from ablation.config import Config
-from ablation.data import Pictures
 
-Parts = dict[str, Callable[[], object]]
+Seconds = dict[str, float]
 
 
-def ours(config: Config, pictures: Pictures, batch: int) -> Parts:
+def ours(config: Config) -> Seconds:
+    from ablation import kernels
+
+    device.prepare()
+    pictures = data.load(config.data)
     net = model.build(config.model, len(pictures.classes), pretrained=True, seed=0)
+    kernels.quicken(net)
+    optimizer = fit.build_optimizer(list(net.parameters()), config.optimizer, 0.0)
     labels = torch.from_numpy(pictures.train.labels)
-    order = views.batches(np.arange(len(labels)), batch)
+    order = views.batches(np.arange(len(labels)), config.batch_size)
     val = views.validation_views(pictures.val, range(len(pictures.val)), config.data)
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    made: list[torch.Tensor] = []
 
-    def make_views() -> list[torch.Tensor]:
-        return [views.training_views(pictures.train, part, 0, 1, config.data) for part in order]
+    def make_views() -> None:
+        made[:] = [
+            views.normalise(
+                views.training_views(pictures.train, part, 0, 1, config.data), config.model
+            )
+            for part in order
+        ]
 
-    made = [views.normalise(x, config.model) for x in make_views()]
-    return {
-        "decode": lambda: None,  # once a study, before the first epoch
-        "views": lambda: [views.normalise(x, config.model) for x in make_views()],
-        **steps(net, optimizer, made, [labels[torch.from_numpy(part)] for part in order]),
-        "validation": lambda: forward(
-            net, [views.normalise(x, config.model) for x in val.split(32)]
-        ),
-    }
+    def epoch() -> Seconds:
+        return {
+            "decode": 0.0,  # once a study, before the first epoch
+            "views": seconds(make_views),
+            **steps(net, optimizer, made, [labels[torch.from_numpy(part)] for part in order]),
+            "validation": seconds(
+                lambda: forward(net, [views.normalise(x, config.model) for x in val.split(32)])
+            ),
+        }
+
+    epoch()
+    return epoch()
 
 
-def naive(root: Path, pictures: Pictures, size: int, batch: int, name: str) -> Parts:
+def naive(config: Config) -> Seconds:
     from tests.benchmarks.naive import datasets, network, transforms
 
-    net = network(name, "full")
+    net = network(config.model.name, "full")
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    size, batch, root = config.data.size, config.batch_size, Path(config.data.root or "")
     pixels = [transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
     crop = transforms.Compose(
         [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip(), *pixels]
@@ -63,18 +78,29 @@ def naive(root: Path, pictures: Pictures, size: int, batch: int, name: str) -> P
         [transforms.Resize(round(size / 0.875)), transforms.CenterCrop(size), *pixels]
     )
     train, val = (datasets.ImageFolder(root / split) for split in ("train", "val"))
-    decoded = [train[index][0] for index in range(len(train))]
-    made = list(torch.stack([crop(picture) for picture in decoded]).split(batch))
     labels = list(torch.tensor(train.targets).split(batch))
-    return {
-        "decode": lambda: [train[index] for index in range(len(train))],
-        "views": lambda: [crop(picture) for picture in decoded],
-        **steps(net, optimizer, made, labels),
-        "validation": lambda: forward(
-            net,
-            list(torch.stack([centre(val[index][0]) for index in range(len(val))]).split(batch)),
-        ),
-    }
+    decoded, made = [], []
+
+    def decode() -> None:
+        decoded[:] = [train[index][0] for index in range(len(train))]
+
+    def make_views() -> None:
+        made[:] = torch.stack([crop(picture) for picture in decoded]).split(batch)
+
+    def validate() -> None:
+        pictures = torch.stack([centre(val[index][0]) for index in range(len(val))])
+        forward(net, list(pictures.split(batch)))
+
+    def epoch() -> Seconds:
+        return {
+            "decode": seconds(decode),
+            "views": seconds(make_views),
+            **steps(net, optimizer, made, labels),
+            "validation": seconds(validate),
+        }
+
+    epoch()
+    return epoch()
 
 
 def steps(
@@ -82,24 +108,23 @@ def steps(
     optimizer: torch.optim.Optimizer,
     made: list[torch.Tensor],
     labels: list[torch.Tensor],
-) -> Parts:
+) -> Seconds:
     """An epoch's training steps, their three parts timed apart."""
-    losses: list[torch.Tensor] = []
-
-    def go_forward() -> None:
-        net.train()
-        losses[:] = [F.cross_entropy(net(x), y) for x, y in zip(made, labels, strict=True)]
-
-    def go_backward() -> None:
+    net.train()
+    spent = {"forward": 0.0, "backward": 0.0, "optimizer": 0.0}
+    for x, y in zip(made, labels, strict=True):
+        start = time.perf_counter()
+        loss = F.cross_entropy(net(x), y)
+        forward_end = time.perf_counter()
         optimizer.zero_grad()
-        for loss in losses:
-            loss.backward()
-
-    def step() -> None:
-        for _ in made:
-            optimizer.step()
-
-    return {"forward": go_forward, "backward": go_backward, "optimizer": step}
+        loss.backward()
+        backward_end = time.perf_counter()
+        optimizer.step()
+        end = time.perf_counter()
+        spent["forward"] += forward_end - start
+        spent["backward"] += backward_end - forward_end
+        spent["optimizer"] += end - backward_end
+    return spent
 
 
 def forward(net: nn.Module, batches: list[torch.Tensor]) -> None:
@@ -146,45 +171,40 @@ def logging() -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path)
-    parser.add_argument("--model", default="efficientnet_lite0", choices=("efficientnet_lite0",))
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--side", choices=("naive", "here"), help="one side, once, as JSON")
     arguments = parser.parse_args()
     where = ["data=imagefolder", f"data.root={arguments.root}", f"data.size={arguments.size}"]
-    config = grid.expand(where, multirun=False).runs[0].config
-    once = {**start_up(), "decode, once a study": seconds(lambda: data.load(config.data))}
-    pictures = data.load(config.data)
-    naive_parts = naive(
-        arguments.root, pictures, arguments.size, arguments.batch_size, arguments.model
-    )
-    plain = {name: [] for name in naive_parts}
-    fast = {name: [] for name in naive_parts}
-    our_parts = ours(config, pictures, arguments.batch_size)
+    config = grid.expand([*where, "batch_size=32"], multirun=False).runs[0].config
+    if arguments.side:
+        print(json.dumps(naive(config) if arguments.side == "naive" else ours(config)))
+        return
+    found: dict[str, list[Seconds]] = {"naive": [], "here": []}
     for _ in range(3):
-        for name in naive_parts:
-            torch.set_flush_denormal(False)
-            plain[name].append(seconds(naive_parts[name]))
-            device.prepare()
-            fast[name].append(seconds(our_parts[name]))
+        for side, results in found.items():
+            command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--side", side]
+            out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            results.append(json.loads(out.splitlines()[-1]))
     table = pd.DataFrame(
-        {
-            "naive, s": {name: statistics.median(found) for name, found in plain.items()},
-            "here, s": {name: statistics.median(found) for name, found in fast.items()},
-        }
+        {f"{side}, s": pd.DataFrame(results).median() for side, results in found.items()}
     )
     table.loc["an epoch"] = table.sum()
+    once = {
+        **start_up(),
+        "decode, once a study": seconds(lambda: data.load(config.data)),
+        **logging(),
+    }
     text = table.round(2).to_markdown()
-    once |= logging()
     text += "\n\n" + pd.DataFrame({"seconds": once}).round(2).to_markdown()
     print(text)
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "breakdown.md").write_text(
             "# Where the time of an epoch goes\n\n```\npython -m tests.benchmarks.breakdown ROOT "
-            f"--out results/benchmarks\n```\n\n{text}\n\n{arguments.model}, full, "
-            f"{arguments.size} px, batches of {arguments.batch_size}, 244 pictures to train and "
-            "153 to validate.\n"
+            f"--out results/benchmarks\n```\n\n{text}\n\n{config.model.name}, full, "
+            f"{arguments.size} px, batches of {config.batch_size}, 244 pictures to train, 153 to "
+            "validate.\n"
         )
 
 

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -243,12 +243,20 @@ def added(bench: Bench) -> float:
     return (spent[12] - spent[2]) / 10
 
 
-def table(cases: Sequence[Case], singles: Sequence[tuple[str, list[float], str]]) -> str:
+SINGLES = (
+    ("first_epoch", "first epoch of the main command, from the shell", first_epoch, "12"),
+    ("added", "what the framework adds to a run (start-up aside)", added, "1"),
+)
+
+
+def table(cases: Sequence[Case], singles: Mapping[str, list[float]]) -> str:
     lines = [
         "| work | naive | here | times faster | at least |",
         "|---|--:|--:|--:|--:|",
     ]
     for case in cases:
+        if not case.seconds["ours"]:
+            continue
         one, other = (statistics.median(case.seconds[side]) for side in ("naive", "ours"))
         n = len(case.seconds["ours"])
         lines.append(
@@ -256,47 +264,64 @@ def table(cases: Sequence[Case], singles: Sequence[tuple[str, list[float], str]]
             f"| {case.at_least} |"
         )
     lines += ["", "| | seconds | at most |", "|---|--:|--:|"]
-    for work, seconds, limit in singles:
-        lines.append(
-            f"| {work} ({len(seconds)}) | **{statistics.median(seconds):.2f}** | {limit} |"
-        )
+    for name, work, _, limit in SINGLES:
+        if seconds := singles.get(name):
+            lines.append(
+                f"| {work} ({len(seconds)}) | **{statistics.median(seconds):.2f}** | {limit} |"
+            )
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pictures", type=Path)
-    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="rows by name; --out keeps the others"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="folder for README.md and seconds.json")
     arguments = parser.parse_args()
     bench = Bench(arguments.pictures.resolve())
-    wanted = [case for case in CASES if not arguments.only or case.name in arguments.only]
-    for case in wanted:
-        measure(bench, case, arguments.repeats)
-    singles = []
-    for name, work, function, limit in (
-        ("first_epoch", "first epoch of the main command, from the shell", first_epoch, "12"),
-        ("added", "what the framework adds to a run (start-up aside)", added, "1"),
-    ):
+    singles: dict[str, list[float]] = {}
+    kept = arguments.out / "seconds.json" if arguments.out else None
+    if kept and kept.exists():
+        before = json.loads(kept.read_text())
+        singles = {name: before[name] for name, *_ in SINGLES if name in before}
+        for case in CASES:
+            case.seconds = before.get(case.name, case.seconds)
+    for case in CASES:
+        if not arguments.only or case.name in arguments.only:
+            case.seconds = {"naive": [], "ours": []}
+            measure(bench, case, arguments.repeats)
+            save(arguments.out, singles)
+    for name, _, function, _ in SINGLES:
         if not arguments.only or name in arguments.only:
-            singles.append((work, [function(bench) for _ in range(arguments.repeats)], limit))
-    text = table(wanted, singles)
-    print(text)
-    if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        machine = (
-            f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-        )
-        (arguments.out / "README.md").write_text(
-            "# The framework against the naive loop\n\n"
-            "```\npython -m tests.benchmarks ROOT --out results/benchmarks\n```\n\n"
-            f"{text}\n\n{machine}; the ants and bees, 5 epochs, batches of 32. "
-            "What is compared, and how, is told in `tests/benchmarks/__main__.py`.\n"
-        )
-        seconds = {case.name: case.seconds for case in wanted}
-        (arguments.out / "seconds.json").write_text(json.dumps(seconds, indent=1))
+            singles[name] = [function(bench) for _ in range(arguments.repeats)]
+            save(arguments.out, singles)
+    print(table(CASES, singles))
     shutil.rmtree(bench.folder)
+
+
+def save(out: Path | None, singles: Mapping[str, list[float]]) -> None:
+    if not out:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    (out / "README.md").write_text(
+        "# The framework against the naive loop\n\n"
+        "```\npython -m tests.benchmarks ROOT --out results/benchmarks\n```\n\n"
+        f"{table(CASES, singles)}\n\n{machine}; the ants and bees, 5 epochs, batches of 32; "
+        "medians of whole commands from the shell, the two sides in turn. What is compared, and "
+        "how, is told in `tests/benchmarks/__main__.py`; single measurements are in "
+        "`seconds.json`.\n\n"
+        "[Where the time of an epoch goes](breakdown.md), by "
+        "`python -m tests.benchmarks.breakdown ROOT --out results/benchmarks`.\n\n"
+        "What a study costs as it grows, by "
+        "`python -m tests.benchmarks.scaling ROOT --out results/benchmarks`:\n\n"
+        "![1 to 100 frozen runs, 1 to 4 full ones](scaling.png)\n"
+    )
+    seconds = {case.name: case.seconds for case in CASES if case.seconds["ours"]}
+    (out / "seconds.json").write_text(json.dumps({**seconds, **singles}, indent=1))
 
 
 if __name__ == "__main__":

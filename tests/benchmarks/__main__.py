@@ -83,14 +83,14 @@ def naive(*options: str, cells: int = 1) -> Side:
     return Side(measure, f"{cells} × naive {arguments}" if cells > 1 else f"naive {arguments}")
 
 
-def ours(*overrides: str) -> Side:
+def ours(*arguments: str) -> Side:
     """The framework from cold: an empty store, no features, start-up and report included."""
 
     def measure(bench: Bench) -> float:
         where = ["data=imagefolder", f"data.root={bench.pictures}"]
-        return bench.shell("-m", "ablation", *where, "batch_size=32", *overrides)[0]
+        return bench.shell("-m", "ablation", *arguments, *where, "batch_size=32")[0]
 
-    return Side(measure, "python -m ablation " + " ".join(overrides))
+    return Side(measure, "python -m ablation " + " ".join(arguments))
 
 
 def seed_grid_naive(size: int) -> Side:
@@ -258,9 +258,10 @@ def table(cases: Sequence[Case], singles: Mapping[str, list[float]]) -> str:
         if not case.seconds["ours"]:
             continue
         one, other = (statistics.median(case.seconds[side]) for side in ("naive", "ours"))
-        n = len(case.seconds["ours"])
+        n, n_ours = len(case.seconds["naive"]), len(case.seconds["ours"])
+        times = f"{n} each" if n == n_ours else f"naive {n}, here {n_ours}"
         lines.append(
-            f"| {case.work} ({n} each) | {one:.1f} s | {other:.1f} s | **{one / other:.2f}** "
+            f"| {case.work} ({times}) | {one:.1f} s | {other:.1f} s | **{one / other:.2f}** "
             f"| {case.at_least} |"
         )
     lines += ["", "| | seconds | at most |", "|---|--:|--:|"]

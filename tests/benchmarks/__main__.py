@@ -249,6 +249,22 @@ SINGLES = (
 )
 
 
+#: What the other two commands leave in the same folder.
+BESIDE = (
+    (
+        "breakdown.md",
+        "\n[Where the time of an epoch goes](breakdown.md), by "
+        "`python -m tests.benchmarks.breakdown ROOT --out results/benchmarks`.\n",
+    ),
+    (
+        "scaling.png",
+        "\nWhat a study costs as it grows, by "
+        "`python -m tests.benchmarks.scaling ROOT --size 128 --out results/benchmarks`:\n\n"
+        "![1 to 100 frozen runs, 1 to 4 full ones](scaling.png)\n",
+    ),
+)
+
+
 def table(cases: Sequence[Case], singles: Mapping[str, list[float]]) -> str:
     lines = [
         "| work | naive | here | times faster | at least |",
@@ -314,12 +330,7 @@ def save(out: Path | None, singles: Mapping[str, list[float]]) -> None:
         f"{table(CASES, singles)}\n\n{machine}; the ants and bees, 5 epochs, batches of 32; "
         "medians of whole commands from the shell, the two sides in turn. What is compared, and "
         "how, is told in `tests/benchmarks/__main__.py`; single measurements are in "
-        "`seconds.json`.\n\n"
-        "[Where the time of an epoch goes](breakdown.md), by "
-        "`python -m tests.benchmarks.breakdown ROOT --out results/benchmarks`.\n\n"
-        "What a study costs as it grows, by "
-        "`python -m tests.benchmarks.scaling ROOT --out results/benchmarks`:\n\n"
-        "![1 to 100 frozen runs, 1 to 4 full ones](scaling.png)\n"
+        "`seconds.json`.\n" + "".join(text for name, text in BESIDE if (out / name).exists())
     )
     seconds = {case.name: case.seconds for case in CASES if case.seconds["ours"]}
     (out / "seconds.json").write_text(json.dumps({**seconds, **singles}, indent=1))

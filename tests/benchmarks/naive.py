@@ -46,6 +46,7 @@ def network(name: str, transfer: str) -> nn.Module:
 
 
 def train(arguments: argparse.Namespace) -> dict[str, float]:
+    torch.manual_seed(0)
     size = arguments.size
     pixels = [
         transforms.ToTensor(),

@@ -5,7 +5,7 @@ import io
 import json
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from torch import nn
 from ablation import config as schema
 from ablation import data, device, figures, inputs, model, tracking, transfer
 from ablation import fit as fitting
-from ablation.config import Config, DataConfig
+from ablation.config import Config
 from ablation.data import Pictures, Split
 from ablation.fit import Epoch, Fit
 from ablation.transfer import Parts
@@ -271,32 +271,37 @@ def _write_pictures(config: Config, pictures: Pictures, trained: Trained, folder
     and because the views are those of this run's seed; runs of one seed share them.
     """
     folder.mkdir()
-    settings = tuple(asdict(config.data).items())
-    shared = _shared_sheets(pictures, config.seed, config.epochs, settings)
     probabilities = trained.fit.probabilities
     sheet = figures.validation_sheet(pictures.val, pictures.classes, probabilities, config.data)
     figures.save_sheet(sheet, folder / "validation.jpg")
     if trained.filters:
         figures.save_sheet(figures.filters(*trained.filters), folder / "filters.png")
-    for name, content in shared.items():
+    for name, content in _shared_sheets(config, pictures).items():
         (folder / name).write_bytes(content)
 
 
-@functools.lru_cache(maxsize=4)
-def _shared_sheets(
-    pictures: Pictures, seed: int, epochs: int, settings: tuple[tuple[str, object], ...]
-) -> dict[str, bytes]:
+#: By what they show: the files alone, so that no pictures are held in memory for them.
+_SHEETS: dict[tuple[object, ...], dict[str, bytes]] = {}
+
+
+def _shared_sheets(config: Config, pictures: Pictures) -> dict[str, bytes]:
     """The files of the sheets that are the same in all runs of a seed, by their names."""
-    classes, config = pictures.classes, DataConfig(**dict(settings))  # type: ignore[arg-type]
+    key = (pictures.digest, config.seed, config.epochs, repr(config.data))
+    if key in _SHEETS:
+        return _SHEETS[key]
+    train, classes = pictures.train, pictures.classes
     sheets = {
-        "training.jpg": figures.training_sheet(pictures.train, classes),
-        "views.jpg": figures.views_sheet(pictures.train, classes, seed, epochs, config),
+        "training.jpg": figures.training_sheet(train, classes),
+        "views.jpg": figures.views_sheet(train, classes, config.seed, config.epochs, config.data),
     }
     files = {}
     for name, sheet in sheets.items():
         with io.BytesIO() as file:
             figures.save_sheet(sheet, file)
             files[name] = file.getvalue()
+    if len(_SHEETS) == 64:
+        del _SHEETS[next(iter(_SHEETS))]
+    _SHEETS[key] = files
     return files
 
 

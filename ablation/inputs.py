@@ -43,7 +43,7 @@ class Inputs(Protocol):
 
 @dataclass
 class Views:
-    """Views, made while the network is busy with the ones before."""
+    """Views, made while the network is busy with the ones before where that is faster."""
 
     pictures: Pictures
     data: DataConfig
@@ -52,9 +52,10 @@ class Views:
     device: torch.device
 
     def __post_init__(self) -> None:
-        # A CPU that trains has one thread to spare, and views of decoded pictures need no more.
+        # Views of decoded pictures take 2 % of a CPU's training; a thread that made them beside it
+        # would hold up its threads for longer.
         is_light = self.device.type == "cpu" and self.pictures.are_kept
-        self._ahead = views.Ahead(1 if is_light else min(8, os.cpu_count() or 1))
+        self._ahead = views.Ahead(0 if is_light else min(8, os.cpu_count() or 1))
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
         tasks = [
@@ -115,6 +116,7 @@ class Features:
     ) -> None:
         self._source = source
         self._below = below
+        self._folded: nn.Module | None = None
         self._precision = precision
         self._store = store
         data = asdict(source.data)
@@ -126,11 +128,6 @@ class Features:
             "pixels": [source.model.mean, source.model.std],
             "arithmetic": [str(precision), source.device.type, torch.__version__],
         }
-
-    @functools.cached_property
-    def _fast(self) -> nn.Module:
-        """Made only where features are computed: most runs of a study read them."""
-        return fold(self._below)
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
         if self._store is None:
@@ -162,9 +159,12 @@ class Features:
 
     def _outputs(self, batches: Iterator[Tensor]) -> Iterator[Tensor]:
         for batch in batches:
+            # Only where features are computed: most runs of a study read them.
+            if self._folded is None:
+                self._folded = fold(self._below, batch[:2])
             # Not around the yield: what runs between two batches has gradients.
             with torch.no_grad(), autocast(self._source.device, self._precision):
-                features = self._fast(batch).float()
+                features = self._folded(batch).float()
             yield features
 
 

@@ -34,9 +34,6 @@ WIDTH = 256
 #: The kernels that go over rows of a map.
 MOMENTS, AFFINE, GRADIENTS, GRADIENT = range(4)
 
-#: Numbers in a map from which one pass over it instead of two saves more than Python costs.
-LARGE = 1 << 20
-
 _NO_SUMS = np.zeros((N_CHUNKS, 2, 0))
 
 _jit = functools.partial(numba.njit, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
@@ -48,13 +45,12 @@ def quicken(module: nn.Module) -> None:
     Weights and buffers stay the same objects under the same names.
     """
     numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
-    for name, child in module.named_children():
-        if _is_plain_norm(child):
-            setattr(module, name, Norm(child))
-        elif _is_wide_depthwise(child):
-            setattr(module, name, Depthwise(child))
-        else:
-            quicken(child)
+    for block in list(module.modules()):
+        for name, child in list(block.named_children()):
+            if _is_plain_norm(child):
+                setattr(block, name, Norm(child))
+            elif _is_wide_depthwise(child):
+                setattr(block, name, Depthwise(child))
 
 
 def _is_plain_norm(layer: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
@@ -101,33 +97,26 @@ class Norm(nn.BatchNorm2d):
     def __init__(self, layer: nn.BatchNorm2d) -> None:
         super().__init__(layer.num_features, layer.eps, layer.momentum)
         self.weight, self.bias = layer.weight, layer.bias
-        for name, value in layer.named_buffers():
+        for name, value in layer.named_buffers(recurse=False):
             self.register_buffer(name, value)
-        act = getattr(layer, "act", None) or nn.Identity()
-        self._bounds = _bounds(act)
-        # Without weights, so that the names of the state stay as they were.
-        self.rest = nn.Identity() if self._bounds else act
+        self.act: nn.Module = getattr(layer, "act", None) or nn.Identity()
+        self._bounds = _bounds(self.act)
         self.train(layer.training)
 
     def forward(self, x: Tensor) -> Tensor:
-        bounds = self._bounds or (-np.inf, np.inf)
-        is_judged = not self.training and not torch.is_grad_enabled() and x.numel() > LARGE
-        if is_judged and self._bounds and _is_map(x):
-            assert self.running_mean is not None
-            assert self.running_var is not None
-            scale = self.weight.numpy() / np.sqrt(self.running_var.numpy() + self.eps)
-            shift = self.bias.numpy() - self.running_mean.numpy() * scale
-            return _affine(x, scale, shift, bounds)
         if not self.training or not _is_map(x):
-            y = super().forward(x)
-            return self.rest(y.clamp_(*self._bounds) if self._bounds else y)  # type: ignore[no-any-return]
+            return self.act(super().forward(x))  # type: ignore[no-any-return]
         assert self.num_batches_tracked is not None
         self.num_batches_tracked += 1
-        return self.rest(_Normalise.apply(x, self.weight, self.bias, self, bounds))  # type: ignore[no-any-return, no-untyped-call]
+        bounds = self._bounds or (-np.inf, np.inf)
+        y = _Normalise.apply(x, self.weight, self.bias, self, bounds)  # type: ignore[no-untyped-call]
+        return y if self._bounds else self.act(y)  # type: ignore[no-any-return]
 
 
 def _bounds(act: nn.Module) -> Bounds | None:
     """None where it is another kind of function."""
+    if isinstance(act, nn.Identity):
+        return -np.inf, np.inf
     if isinstance(act, nn.ReLU):
         return 0.0, np.inf
     if isinstance(act, nn.Hardtanh):  # ReLU6 is one

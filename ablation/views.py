@@ -110,18 +110,21 @@ def normalise(views: Tensor, model: ModelConfig) -> Tensor:
     """uint8 views → float32 of the mean and deviation that the weights expect, channels last."""
     mean = torch.tensor(model.mean, device=views.device).view(3, 1, 1) * 255
     scale = 1 / (torch.tensor(model.std, device=views.device).view(3, 1, 1) * 255)
-    return views.float().sub_(mean).mul_(scale)
+    return (views - mean).mul_(scale)
 
 
 class Ahead:
-    """Makes the next batches while the current one is used."""
+    """Makes the next batches while the current one is used; without threads, when it is asked."""
 
-    def __init__(self, n_threads: int = 1) -> None:
-        self._threads = ThreadPoolExecutor(n_threads, thread_name_prefix="views")
+    def __init__(self, n_threads: int) -> None:
+        self._threads = ThreadPoolExecutor(n_threads, "views") if n_threads else None
         self._depth = n_threads + 1
 
     def __call__(self, tasks: Iterable[Callable[[], Tensor]]) -> Iterator[Tensor]:
         """What the tasks return, in order."""
+        if self._threads is None:
+            yield from (task() for task in tasks)
+            return
         waiting: list[Future[Tensor]] = []
         for task in tasks:
             waiting.append(self._threads.submit(task))

@@ -149,10 +149,10 @@ def test_folding_leaves_the_features_as_they_were(name: str) -> None:
 
     network = LITE0 if name == LITE0.name else ModelConfig("torchvision", name, "")
     trunk = model.build(network, 2, pretrained=network is LITE0, seed=0).trunk.eval()
-    folded = fold(trunk)
+    views = torch.rand(4, 3, 64, 64)
+    folded = fold(trunk, views)
     assert folded is not trunk
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
-    views = torch.rand(4, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(folded(views), trunk(views), rtol=1e-4, atol=1e-4)
 
@@ -171,7 +171,7 @@ def test_folding_is_given_up_where_it_would_change_the_function() -> None:
 
     module = Misleading()
     module.norm.running_mean.fill_(0.3)
-    assert fold(module) is module
+    assert fold(module, torch.rand(2, 3, 8, 8)) is module
 
 
 def test_the_feature_store_keeps_to_its_limit_and_drops_the_oldest(tmp_path: Path) -> None:

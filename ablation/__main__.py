@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from ablation import config as schema
 from ablation import process
-from ablation.config import ConfigError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -28,23 +27,16 @@ def main() -> None:
     """The command; exits with the code above."""
     # A scheduler's end comes as SIGTERM: the run is closed as one that was stopped by hand.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with process.command():
+    with process.command("stopped; the same command goes on with what has not finished"):
         sys.exit(_command(sys.argv[1:]))
 
 
 def _command(arguments: Sequence[str]) -> int:
     parsed = _parser().parse_args(arguments)
-    try:
-        if any(getattr(parsed, flag, None) for flag in PRINTING):
-            _launch(arguments)
-            return 0
-        return _study(parsed, arguments)
-    except ConfigError as error:
-        _say_wrong(str(error))
-        return 1
-    except KeyboardInterrupt:
-        _say_wrong("stopped; the same command goes on with what has not finished")
-        return 130
+    if any(getattr(parsed, flag, None) for flag in PRINTING):
+        _launch(arguments)
+        return 0
+    return _study(parsed, arguments)
 
 
 def _study(parsed: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -85,14 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     from hydra._internal.utils import get_args_parser
 
     return get_args_parser()
-
-
-def _say_wrong(message: str) -> None:
-    from rich.console import Console
-
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print("[bold red]error[/]: ", end="")
-    console.print(message, markup=False)
 
 
 if __name__ == "__main__":

@@ -82,8 +82,9 @@ def fit(
         )
         loss_sum = torch.zeros((), device=device)
         n_right = torch.zeros((), device=device)
-        for batch, x in zip(batches, inputs.training(epoch, batches), strict=True):
-            y = labels[torch.from_numpy(batch).to(device)]
+        indices = views.indices_on(device, batches)
+        for chosen, x in zip(indices, inputs.training(epoch, batches), strict=True):
+            y = labels[chosen]
             with autocast(device, precision):
                 logits = parts.above(x)
             loss = F.cross_entropy(logits.float(), y)
@@ -98,7 +99,7 @@ def fit(
                 regularizer.add_l1_gradient(weights, config.reg.l1)
             optimizer.step()
             # Sums stay on the device: reading them here would make it wait for each step.
-            loss_sum += loss.detach() * len(batch)
+            loss_sum += loss.detach() * len(y)
             n_right += (logits.detach().argmax(1) == y).sum()
             n_steps += 1
         probabilities, val_loss = evaluate(parts, inputs.evaluation("val"), targets, precision)

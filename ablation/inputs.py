@@ -27,6 +27,8 @@ from ablation.model import digest
 
 Indices = npt.NDArray[np.int64]
 
+#: Pixels of the largest picture that is resampled on a device: a batch of them is there as float32.
+RESIDENT_PIXELS = 2_000_000
 #: Pictures a forward pass of a frozen or validating network, by kind of device.
 EVALUATION_BATCH = {"cpu": 32}
 
@@ -43,29 +45,42 @@ class Inputs(Protocol):
 
 @dataclass
 class Views:
-    """Views, made while the network is busy with the ones before where that is faster."""
+    """Views, made while the network is busy with the ones before where that is faster.
+
+    On a GPU those of training are made there, from pictures that stay there.
+
+    Attributes:
+        are_resident: whether the training pictures live on the device; decided where it is None.
+    """
 
     pictures: Pictures
     data: DataConfig
     model: ModelConfig
     seed: int
     device: torch.device
+    are_resident: bool | None = None
 
     def __post_init__(self) -> None:
+        if self.are_resident is None:
+            self.are_resident = self.device.type == "cuda" and _fit_on_device(self.pictures.train)
         # Views of decoded pictures take 2 % of a CPU's training; a thread that made them beside it
         # would hold up its threads for longer.
         is_light = self.device.type == "cpu" and self.pictures.are_kept
         self._ahead = views.Ahead(0 if is_light else min(8, os.cpu_count() or 1))
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
+        train = self.pictures.train
+        make = views.training_draws if self.are_resident else views.training_views
         tasks = [
-            functools.partial(
-                views.training_views, self.pictures.train, batch, self.seed, epoch, self.data
-            )
-            for batch in batches
+            functools.partial(make, train, batch, self.seed, epoch, self.data) for batch in batches
         ]
-        for batch in self._ahead(tasks):
-            yield self._on_device(batch)
+        indices = views.indices_on(self.device, batches)
+        for chosen, made in zip(indices, self._ahead(tasks), strict=True):
+            batch = self._moved(made)
+            if self.are_resident:
+                pictures = _resident(train, self.device)[chosen]
+                batch = views.resampled(pictures, batch, self.data.size)
+            yield views.normalise(batch, self.model)
 
     def evaluation(self, name: str) -> Iterator[Tensor]:
         split = self._split(name)
@@ -74,17 +89,39 @@ class Views:
             for batch in evaluation_batches(len(split), self.device)
         ]
         for batch in self._ahead(tasks):
-            yield self._on_device(batch)
+            yield views.normalise(self._moved(batch), self.model)
 
     def _split(self, name: str) -> Split:
         split = getattr(self.pictures, name)
         assert isinstance(split, Split)
         return split
 
-    def _on_device(self, batch: Tensor) -> Tensor:
-        if self.device.type == "cuda":
-            batch = batch.pin_memory().to(self.device, non_blocking=True)
-        return views.normalise(batch.to(self.device), self.model)
+    def _moved(self, values: Tensor) -> Tensor:
+        """On the device; the copy is not waited for."""
+        if self.device.type == "cuda" and values.device.type == "cpu":
+            values = values.pin_memory()
+        return values.to(self.device, non_blocking=True)
+
+
+def _fit_on_device(split: Split) -> bool:
+    """Padded to one size, they must not take much more than they do in memory."""
+    if not split.is_kept:
+        return False
+    sizes = np.array([split.pixels(index).shape[:2] for index in range(len(split))])
+    pixels = int(sizes.max(0).prod())
+    return pixels <= RESIDENT_PIXELS and 3 * pixels * len(split) <= 2 * split.bytes + 1e8
+
+
+#: Training pictures on a device, by their digests: the runs of a study share them.
+_RESIDENT: dict[tuple[str, torch.device], Tensor] = {}
+
+
+def _resident(split: Split, device: torch.device) -> Tensor:
+    key = (split.digest, device)
+    if key not in _RESIDENT:
+        _RESIDENT.clear()
+        _RESIDENT[key] = views.padded(split).to(device)
+    return _RESIDENT[key]
 
 
 def evaluation_batches(n_pictures: int, device: torch.device) -> list[Indices]:
@@ -139,8 +176,8 @@ class Features:
             {"split": "train", "seed": self._source.seed, "epoch": epoch},
             lambda: self._source.training(epoch, parts),
         )
-        for batch in batches:
-            yield features[torch.from_numpy(batch).to(features.device)]
+        for chosen in views.indices_on(features.device, batches):
+            yield features[chosen]
 
     def evaluation(self, name: str) -> Iterator[Tensor]:
         if self._store is None:

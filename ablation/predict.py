@@ -110,12 +110,7 @@ class Predictions:
 def main() -> None:
     """The command; exits with the code above."""
     with process.command():
-        arguments = _parser().parse_args()
-        try:
-            sys.exit(predict(arguments))
-        except ConfigError as error:
-            _say_wrong(str(error))
-            sys.exit(1)
+        sys.exit(predict(_parser().parse_args()))
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -467,14 +462,6 @@ def _listed(lines: Sequence[str]) -> str:
 
 def _brief(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "")[:300] or type(error).__name__
-
-
-def _say_wrong(message: str) -> None:
-    from rich.console import Console
-
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print("[bold red]error[/]: ", end="")
-    console.print(message, markup=False)
 
 
 def _parser() -> argparse.ArgumentParser:

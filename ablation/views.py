@@ -37,6 +37,14 @@ def batches(indices: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray
     return np.split(indices, edges)
 
 
+def indices_on(
+    device: torch.device, batches: Sequence[npt.NDArray[np.int64]]
+) -> tuple[Tensor, ...]:
+    """The batches on a device, in one copy: it would wait for the copy of each."""
+    whole = torch.from_numpy(np.concatenate(batches)).to(device)
+    return torch.split(whole, [len(batch) for batch in batches])
+
+
 def crop_box(
     height: int, width: int, config: DataConfig, draws: np.random.Generator
 ) -> tuple[int, int, int, int]:
@@ -61,12 +69,89 @@ def crop_box(
 
 def training_view(split: Split, index: int, seed: int, epoch: int, config: DataConfig) -> Tensor:
     """One random crop, resized and perhaps mirrored: uint8, shape (3, size, size)."""
-    draws = np.random.default_rng([VIEW, seed, epoch, int(split.keys[index])])
     pixels = split.pixels(index)
-    is_mirrored = bool(draws.random() < 0.5) and config.flip
-    top, left, h, w = crop_box(pixels.shape[0], pixels.shape[1], config, draws)
+    height, width = pixels.shape[:2]
+    top, left, h, w, is_mirrored = _draw(height, width, int(split.keys[index]), seed, epoch, config)
     view = _resize(pixels[top : top + h, left : left + w], (config.size, config.size))
     return view.flip(-1) if is_mirrored else view
+
+
+def _draw(
+    height: int, width: int, key: int, seed: int, epoch: int, config: DataConfig
+) -> tuple[int, int, int, int, bool]:
+    """The crop of a picture's view, and whether it is mirrored."""
+    draws = np.random.default_rng([VIEW, seed, epoch, key])
+    is_mirrored = bool(draws.random() < 0.5) and config.flip
+    return *crop_box(height, width, config, draws), is_mirrored
+
+
+def training_draws(
+    split: Split, indices: Iterable[int], seed: int, epoch: int, config: DataConfig
+) -> Tensor:
+    """What `resampled` needs to make the views of some pictures: int64, shape (n, 5).
+
+    Columns: top, left, height and width of the crop, and 1 where it is mirrored.
+    """
+    rows = []
+    for index in map(int, indices):
+        height, width, _ = split.pixels(index).shape
+        rows.append(_draw(height, width, int(split.keys[index]), seed, epoch, config))
+    return torch.tensor(rows, dtype=torch.int64)
+
+
+def padded(split: Split) -> Tensor:
+    """All pictures of a split at one size, black below and to the right: uint8, (n, h, w, 3)."""
+    pixels = [split.pixels(index) for index in range(len(split))]
+    height, width = (max(picture.shape[axis] for picture in pixels) for axis in (0, 1))
+    out = torch.zeros(len(split), height, width, 3, dtype=torch.uint8)
+    for to, picture in zip(out, pixels, strict=True):
+        to[: picture.shape[0], : picture.shape[1]] = torch.from_numpy(np.array(picture))
+    return out
+
+
+def resampled(pictures: Tensor, draws: Tensor, size: int) -> Tensor:
+    """Training views made at once, on the pictures' device, without waiting for it.
+
+    They are those of `training_views` but for its rounding between two passes: a level of 255.
+
+    Args:
+        pictures: uint8, shape (n, height, width, 3).
+        draws: of `training_draws`, on the same device.
+
+    Returns:
+        uint8, shape (n, 3, size, size), channels last.
+    """
+    n, height, width, _ = pictures.shape
+    top, left, h, w, is_mirrored = draws.unbind(1)
+    rows = _triangles(top, h, height, size)
+    columns = _triangles(left, w, width, size)
+    columns = torch.where(is_mirrored.bool()[:, None, None], columns.flip(1), columns)
+    # Two products of matrices for each picture: over its rows, then over its columns.
+    narrow = rows @ pictures.float().view(n, height, width * 3)
+    narrow = narrow.view(n, size, width, 3).transpose(1, 2).reshape(n, width, size * 3)
+    out = (columns @ narrow).view(n, size, size, 3)  # columns, rows
+    return (
+        out.round_()
+        .clamp_(0, 255)
+        .to(torch.uint8)
+        .permute(0, 3, 2, 1)
+        .contiguous(memory_format=torch.channels_last)
+    )
+
+
+def _triangles(start: Tensor, length: Tensor, n_pixels: int, size: int) -> Tensor:
+    """Weights of antialiased bilinear resizing of some pixels from `start`: (n, size, n_pixels).
+
+    Each output weighs the pixels by their distance from its centre, in pixels or, where the
+    picture shrinks, in outputs: those of torch's and PIL's resizing.
+    """
+    start, length = start[:, None, None].float(), length[:, None, None].float()
+    outputs = torch.arange(size, device=start.device)[None, :, None]
+    pixels = torch.arange(n_pixels, device=start.device)[None, None, :] - start
+    scale = length / size
+    distance = (pixels + 0.5 - (outputs + 0.5) * scale).abs() / scale.clamp_min(1)
+    weights = (1 - distance).clamp_min(0) * ((pixels >= 0) & (pixels < length))
+    return weights / weights.sum(2, keepdim=True)
 
 
 def validation_view(split: Split, index: int, config: DataConfig) -> Tensor:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from ablation import data, views
+from ablation import data, inputs, views
 from ablation.config import DataConfig, ModelConfig
 from ablation.data import Split
 
@@ -118,3 +119,55 @@ def test_batches_are_full_but_the_last_which_is_never_a_single_picture(
     n: int, size: int, wanted: list[int]
 ) -> None:
     assert [len(batch) for batch in views.batches(np.arange(n), size)] == wanted
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Split:
+    """Of several sizes, larger and smaller than a view, with detail."""
+    draws = np.random.default_rng(0)
+    for index, (width, height) in enumerate([(90, 61), (40, 70), (20, 24), (64, 64), (33, 120)]):
+        pixels = draws.integers(0, 256, (height // 4 + 1, width // 4 + 1, 3), dtype=np.uint8)
+        picture = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+        for name in ("train/a", "train/b", "val/a", "val/b"):
+            (tmp_path / name).mkdir(parents=True, exist_ok=True)
+            picture.rotate(90 if name[-1] == "b" else 0).save(tmp_path / name / f"{index}.png")
+    return data.load(config(tmp_path, size=32)).train
+
+
+def test_views_made_on_a_device_are_those_of_the_cpu(photographs: Split) -> None:
+    settings, indices = config(), list(range(len(photographs)))
+    pictures = views.padded(photographs)
+    mirrored = []
+    for epoch in range(1, 9):
+        draws = views.training_draws(photographs, indices, 0, epoch, settings)
+        mirrored += draws[:, 4].tolist()
+        made = views.resampled(pictures, draws, 32)
+        wanted = views.training_views(photographs, indices, 0, epoch, settings)
+        assert made.dtype == wanted.dtype
+        assert made.is_contiguous(memory_format=torch.channels_last)
+        off = (made.int() - wanted.int()).abs()
+        # The CPU rounds between its two passes.
+        assert off.max() <= 2
+        assert off.float().mean() < 0.5
+    assert set(mirrored) == {0, 1}
+
+
+def test_resident_pictures_give_the_batches_that_were_asked_for(photographs: Split) -> None:
+    pictures = data.Pictures(("a", "b"), photographs, photographs, None, ())
+    network = ModelConfig("none", "none", "", mean=(0.5,) * 3, std=(0.25,) * 3)
+    batches = [np.array([3, 1, 7]), np.array([0])]
+    made = []
+    for are_resident in (False, True):
+        fed = inputs.Views(pictures, config(), network, 0, torch.device("cpu"), are_resident)
+        made.append(list(fed.training(2, batches)))
+    for wanted, got in zip(*made, strict=True):
+        assert torch.allclose(got, wanted, atol=2.1 / 255 / 0.25)
+
+
+def test_views_made_on_a_device_are_not_waited_for() -> None:
+    """Tensors of shape alone refuse to be read, and to be mixed with others."""
+    pictures = torch.empty(4, 50, 60, 3, dtype=torch.uint8, device="meta")
+    draws = torch.empty(4, 5, dtype=torch.int64, device="meta")
+    made = views.resampled(pictures, draws, 32)
+    assert made.device.type == "meta"
+    assert made.shape == (4, 3, 32, 32)

@@ -24,15 +24,7 @@ examples:
 def main() -> None:
     """The command; exits with the code above."""
     with process.command():
-        try:
-            sys.exit(report(_parser().parse_args().overrides))
-        except ConfigError as error:
-            from rich.console import Console
-
-            console = Console(stderr=True, soft_wrap=True, highlight=False)
-            console.print("[bold red]error[/]: ", end="")
-            console.print(str(error), markup=False)
-            sys.exit(1)
+        sys.exit(report(_parser().parse_args().overrides))
 
 
 def report(overrides: Sequence[str]) -> int:

@@ -143,7 +143,7 @@ def evaluate(
     logits = []
     for batch in batches:
         if network is None:
-            # On a GPU the folding would take longer than what it saves.
+            # Measured on a CPU alone; elsewhere the network judges as it is.
             network = fold(parts.above, batch[:2]) if batch.device.type == "cpu" else parts.above
         with autocast(labels.device, precision):
             logits.append(network(batch).float())

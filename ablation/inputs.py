@@ -85,11 +85,11 @@ class Views:
     def evaluation(self, name: str) -> Iterator[Tensor]:
         split = self._split(name)
         tasks = [
-            functools.partial(evaluation_views, split, tuple(batch), self.data)
+            functools.partial(evaluation_views, split, tuple(batch), self.data, self.device)
             for batch in evaluation_batches(len(split), self.device)
         ]
         for batch in self._ahead(tasks):
-            yield views.normalise(self._moved(batch), self.model)
+            yield views.normalise(batch, self.model)
 
     def _split(self, name: str) -> Split:
         split = getattr(self.pictures, name)
@@ -131,11 +131,13 @@ def evaluation_batches(n_pictures: int, device: torch.device) -> list[Indices]:
 _KEPT_VIEWS: dict[tuple[object, ...], Tensor] = {}
 
 
-def evaluation_views(split: Split, indices: tuple[int, ...], data: DataConfig) -> Tensor:
-    """Validation views, the same in every epoch and run: kept as long as they are few."""
-    key = (split.digest, indices, data.size, data.val_crop)
+def evaluation_views(
+    split: Split, indices: tuple[int, ...], data: DataConfig, device: torch.device
+) -> Tensor:
+    """Validation views, the same in every epoch and run: kept on the device while they are few."""
+    key = (split.digest, indices, data.size, data.val_crop, device)
     if key not in _KEPT_VIEWS:
-        batch = views.validation_views(split, indices, data)
+        batch = views.validation_views(split, indices, data).to(device)
         if sum(kept.nbytes for kept in _KEPT_VIEWS.values()) + batch.nbytes > 1e9:
             return batch
         _KEPT_VIEWS[key] = batch

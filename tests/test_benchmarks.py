@@ -25,3 +25,13 @@ def test_a_loop_trains(
     said = command(str(pictures), *options, *size, module=f"tests.benchmarks.{module}", cwd=ROOT)
     assert said.code == 0, said.err
     assert json.loads(said.out.splitlines()[-1])["loop_seconds"] > 0
+
+
+def test_the_breakdown_is_written(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    pictures = make_folder({"train": 4, "val": 2})
+    options = ("--size", "32", "--repeats", "1", "--out", str(tmp_path))
+    said = command(str(pictures), *options, module="tests.benchmarks.breakdown", cwd=ROOT)
+    assert said.code == 0, said.err
+    written = (tmp_path / "breakdown.md").read_text()
+    assert "| backward | " in written
+    assert "| logging an epoch | " in written

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.breakdown ROOT [--out results/benchmarks]
 
 Each part is timed by itself, on the same pictures, each side in a process of its own, in turn (A,
-B, A, B, …); medians of three, each the second epoch of its process. What runs beside the training
+B, A, B, …); medians, each the second epoch of its process. What runs beside the training
 (logging in its own thread) is shown with its full cost here.
 """
 
@@ -143,7 +143,7 @@ def seconds(task: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def start_up() -> dict[str, float]:
+def start_up(repeats: int) -> dict[str, float]:
     """Seconds to import, each in a process of its own."""
     found = {}
     for name in ("torch", "mlflow", "timm"):
@@ -151,7 +151,8 @@ def start_up() -> dict[str, float]:
         code = "from ablation.model import import_torchvision as i; i(); " if name == "timm" else ""
         command = [sys.executable, "-c", f"{code}import {name}"]
         found[f"import {name}"] = statistics.median(
-            seconds(lambda command=command: subprocess.run(command, check=True)) for _ in range(3)
+            seconds(lambda command=command: subprocess.run(command, check=True))
+            for _ in range(repeats)
         )
     return found
 
@@ -171,10 +172,17 @@ def logging() -> dict[str, float]:
         return {"logging an epoch": statistics.median(seconds(epoch) for _ in range(9))}
 
 
+def markdown(table: pd.DataFrame) -> str:
+    lines = [["", *table.columns], ["---", *["--:"] * len(table.columns)]]
+    lines += [[name, *(f"{value:.2f}" for value in row)] for name, *row in table.itertuples()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path)
     parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--side", choices=("naive", "here"), help="one side, once, as JSON")
     arguments = parser.parse_args()
@@ -184,7 +192,7 @@ def main() -> None:
         print(json.dumps(naive(config) if arguments.side == "naive" else ours(config)))
         return
     found: dict[str, list[Seconds]] = {"naive": [], "here": []}
-    for _ in range(3):
+    for _ in range(arguments.repeats):
         for side, results in found.items():
             command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--side", side]
             out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -193,21 +201,22 @@ def main() -> None:
         {f"{side}, s": pd.DataFrame(results).median() for side, results in found.items()}
     )
     table.loc["an epoch"] = table.sum()
+    start = time.perf_counter()
+    pictures = data.load(config.data)
     once = {
-        **start_up(),
-        "decode, once a study": seconds(lambda: data.load(config.data)),
+        "decode, once a study": time.perf_counter() - start,
+        **start_up(arguments.repeats),
         **logging(),
     }
-    text = table.round(2).to_markdown()
-    text += "\n\n" + pd.DataFrame({"seconds": once}).round(2).to_markdown()
+    text = f"{markdown(table)}\n\n{markdown(pd.DataFrame({'seconds': once}))}"
     print(text)
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "breakdown.md").write_text(
             "# Where the time of an epoch goes\n\n```\npython -m tests.benchmarks.breakdown ROOT "
             f"--out results/benchmarks\n```\n\n{text}\n\n{config.model.name}, full, "
-            f"{arguments.size} px, batches of {config.batch_size}, 244 pictures to train, 153 to "
-            "validate.\n"
+            f"{arguments.size} px, batches of {config.batch_size}; {pictures.summary()}; medians "
+            f"of {arguments.repeats}.\n"
         )
 
 

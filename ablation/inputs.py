@@ -74,12 +74,15 @@ class Views:
         tasks = [
             functools.partial(make, train, batch, self.seed, epoch, self.data) for batch in batches
         ]
-        indices = views.indices_on(self.device, batches)
-        for chosen, made in zip(indices, self._ahead(tasks), strict=True):
-            batch = self._moved(made)
-            if self.are_resident:
-                pictures = _resident(train, self.device)[chosen]
-                batch = views.resampled(pictures, batch, self.data.size)
+        made: Iterator[Tensor] = map(self._moved, self._ahead(tasks))
+        if self.are_resident:
+            pictures = _resident(train, self.device)
+            indices = views.indices_on(self.device, batches)
+            made = (
+                views.resampled(pictures[chosen], draws, self.data.size)
+                for chosen, draws in zip(indices, made, strict=True)
+            )
+        for batch in made:
             yield views.normalise(batch, self.model)
 
     def evaluation(self, name: str) -> Iterator[Tensor]:
@@ -98,7 +101,7 @@ class Views:
 
     def _moved(self, values: Tensor) -> Tensor:
         """On the device; the copy is not waited for."""
-        if self.device.type == "cuda" and values.device.type == "cpu":
+        if self.device.type == "cuda":
             values = values.pin_memory()
         return values.to(self.device, non_blocking=True)
 
@@ -166,6 +169,7 @@ class Features:
             "views": {k: data[k] for k in ("size", "val_crop", "crop_min", "crop_aspect", "flip")},
             "pixels": [source.model.mean, source.model.std],
             "arithmetic": [str(precision), source.device.type, torch.__version__],
+            "resampled": bool(source.are_resident),
         }
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:

@@ -112,7 +112,7 @@ def padded(split: Split) -> Tensor:
 def resampled(pictures: Tensor, draws: Tensor, size: int) -> Tensor:
     """Training views made at once, on the pictures' device, without waiting for it.
 
-    They are those of `training_views` but for its rounding between two passes: a level of 255.
+    They are those of `training_views` but for its rounding between two passes: a level or two.
 
     Args:
         pictures: uint8, shape (n, height, width, 3).

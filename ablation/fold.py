@@ -2,13 +2,19 @@
 
 import copy
 import itertools
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 #: Largest relative change of the output that counts as rounding.
 ROUNDING = 1e-4
+#: Below and above which an activation cuts.
+Bounds = tuple[float, float]
+UNBOUNDED: Bounds = (-torch.inf, torch.inf)
 
 
 @torch.no_grad()
@@ -25,30 +31,99 @@ def fold(module: nn.Module, probe: Tensor) -> nn.Module:
     """
     module.eval()
     folded = copy.deepcopy(module)
-    n_folded = 0
-    for block in list(folded.modules()):
+    pairs = list(neighbours(folded))
+    if not pairs:
+        return module
+    for block, (name, conv), (norm_name, norm) in pairs:
+        together, rest = _folded(conv, norm)
+        setattr(block, name, together)
+        setattr(block, norm_name, rest)
+    folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return folded if are_same(module(probe), folded(probe)) else module
+
+
+def neighbours(
+    module: nn.Module,
+) -> Iterator[tuple[nn.Module, tuple[str, nn.Conv2d], tuple[str, nn.BatchNorm2d]]]:
+    """Convolutions that seem to feed a BatchNorm: the block that holds both, and their names."""
+    for block in list(module.modules()):
         for (name, conv), (norm_name, norm) in itertools.pairwise(list(block.named_children())):
             if (
                 isinstance(conv, nn.Conv2d)
                 and isinstance(norm, nn.BatchNorm2d)
-                and _fit(conv, norm)
+                and norm.track_running_stats
+                and conv.out_channels == norm.num_features
             ):
-                setattr(block, name, fuse_conv_bn_eval(conv, norm))
-                setattr(block, norm_name, _rest(norm))
-                n_folded += 1
-    if not n_folded:
-        return module
-    folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    wanted, got = module(probe), folded(probe)
-    is_same = (wanted - got).abs().max() <= ROUNDING * wanted.abs().max()
-    return folded if is_same else module
+                yield block, (name, conv), (norm_name, norm)
 
 
-def _fit(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
-    return norm.track_running_stats and conv.out_channels == norm.num_features
+def are_same(wanted: Tensor, got: Tensor) -> bool:
+    """Whether two outputs differ by rounding at most."""
+    return bool((wanted - got).abs().max() <= ROUNDING * wanted.abs().max())
 
 
-def _rest(norm: nn.Module) -> nn.Module:
-    """What timm's BatchNorms do besides: dropout and an activation."""
-    parts = [part for part in (getattr(norm, "drop", None), getattr(norm, "act", None)) if part]
-    return nn.Sequential(*parts)
+def bounds(activation: nn.Module) -> Bounds | None:
+    """None where it is another kind of function than one that cuts."""
+    if isinstance(activation, nn.Identity):
+        return UNBOUNDED
+    if isinstance(activation, nn.ReLU):
+        return 0.0, torch.inf
+    if isinstance(activation, nn.Hardtanh):  # ReLU6 is one
+        return float(activation.min_val), float(activation.max_val)
+    return None
+
+
+def clamped(x: Tensor, weight: Tensor, bias: Tensor | None, cuts: Bounds, **shape: Any) -> Tensor:
+    """A convolution and the activation behind it; together where oneDNN does that, for inference.
+
+    Args:
+        shape: stride, padding, dilation and groups, as `torch.nn.functional.conv2d` names them.
+    """
+    if cuts == UNBOUNDED or not _ONEDNN or not is_plain(x):
+        return F.conv2d(x, weight, bias, **shape).clamp(*cuts)
+    kind, numbers = ("relu", []) if cuts == (0, torch.inf) else ("hardtanh", list(cuts))
+    order = [shape[key] for key in ("padding", "stride", "dilation", "groups")]
+    return _ONEDNN(x, weight, bias, *order, kind, numbers, "")  # type: ignore[no-any-return]
+
+
+def is_plain(x: Tensor) -> bool:
+    """Whether it is computed as it is: float32 on a CPU."""
+    is_cast = torch.is_autocast_enabled("cpu")
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not is_cast
+
+
+#: None in a torch that was built without oneDNN.
+_ONEDNN = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
+
+
+class Clamped(nn.Module):
+    """A convolution that judges, with the activation behind it."""
+
+    def __init__(self, conv: nn.Conv2d, cuts: Bounds) -> None:
+        super().__init__()
+        self.weight, self.bias = conv.weight, conv.bias
+        self._cuts = cuts
+        self._shape = {key: getattr(conv, key) for key in ("stride", "dilation", "groups")}
+        self._shape["padding"] = conv.padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        return clamped(x, self.weight, self.bias, self._cuts, **self._shape)
+
+
+def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[nn.Module, nn.Module]:
+    """The convolution with all that it can take over, and what is left of the norm.
+
+    timm's BatchNorms have an activation besides, and dropout, which judging does without.
+    """
+    together = fuse_conv_bn_eval(conv, norm)
+    activation = getattr(norm, "act", None) or nn.Identity()
+    cuts = bounds(activation)
+    # Same padding in words, one that is not of zeros, and a forward of one's own are left alone.
+    is_common = (
+        type(conv).forward is nn.Conv2d.forward
+        and isinstance(conv.padding, tuple)
+        and conv.padding_mode == "zeros"
+    )
+    if is_common and cuts is not None and cuts != UNBOUNDED:
+        return Clamped(together, cuts), nn.Identity()
+    return together, activation

@@ -1,29 +1,14 @@
-"""BatchNorm with its activation, and wide depthwise filters, trained faster on a CPU.
+"""Loops over maps for which torch has no fast ones on a CPU, compiled by numba.
 
-A small network's training step on a CPU is bounded by the memory that BatchNorm, its activation
-and their gradients pass through, and by the gradient of depthwise filters, for which oneDNN has
-no fast path from 5×5 on. The layers here compute the same functions with fewer passes over their
-maps. Sums are taken over a fixed number of chunks, so that results do not depend on the number of
-threads.
-
-The gradient of BatchNorm is that of Ioffe and Szegedy (2015), arXiv:1502.03167.
+A map is given as rows of channels, float32; of few channels several rows are one, so that inner
+loops are long: shape (n_rows / n_together, n_together · n_channels). Sums are taken over a fixed
+number of chunks, so that results do not depend on the number of threads.
 """
 
 import functools
-from collections.abc import Sequence
-from typing import Any, TypeGuard
 
 import numba
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
-
-Array = npt.NDArray[Any]
-#: Below and above which an activation cuts.
-Bounds = tuple[float, float]
 
 #: Parts into which the rows of a map are cut; each is summed on its own.
 N_CHUNKS = 32
@@ -31,243 +16,89 @@ N_CHUNKS = 32
 BLOCK = 32
 #: Channels of a depthwise filter whose sums stay in the nearest cache.
 WIDTH = 256
-#: The kernels that go over rows of a map.
-MOMENTS, AFFINE, GRADIENTS, GRADIENT = range(4)
-
-_NO_SUMS = np.zeros((N_CHUNKS, 2, 0))
 
 _jit = functools.partial(numba.njit, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+#: The loops over the rows of a chunk. NumPy's numbers: for Python's, numba compiles one by one.
+MOMENTS, AFFINE, GRADIENTS, GRADIENT, LET_BY = np.arange(5)
 
 
-def quicken(module: nn.Module) -> None:
-    """Put the layers of this file where the same function is computed, in place.
+@_jit
+def normalise(x, weight, bias, running_mean, running_var, momentum, eps, bounds, y):  # type: ignore[no-untyped-def]
+    """Set y to clamp((x - mean) / deviation · weight + bias, low, high), of x's own statistics.
 
-    Weights and buffers stay the same objects under the same names.
+    The running statistics, shape (n_channels,), are moved on.
+
+    Returns:
+        Mean, 1 / deviation, scale and shift of each channel: float64, shape (4, n_channels).
     """
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
-    for block in list(module.modules()):
-        for name, child in list(block.named_children()):
-            if _is_plain_norm(child):
-                setattr(block, name, Norm(child))
-            elif _is_wide_depthwise(child):
-                setattr(block, name, Depthwise(child))
+    n_channels, width = len(weight), x.shape[1]
+    n_rows = x.size // n_channels
+    near = _repeated(x[:1, :n_channels], width)
+    sums = np.zeros((N_CHUNKS, 2, width))
+    _over_chunks(MOMENTS, x, x, x, near, bounds, sums)
+    moments = _total(sums, n_channels) / n_rows
+    kept = np.empty((4, n_channels))
+    for c in range(n_channels):
+        mean = near[0, c] + moments[0, c]
+        variance = max(moments[1, c] - moments[0, c] ** 2, 0.0)
+        running_mean[c] += momentum * (mean - running_mean[c])
+        running_var[c] += momentum * (variance * n_rows / max(n_rows - 1, 1) - running_var[c])
+        inverse = 1 / np.sqrt(variance + eps)
+        scale = weight[c] * inverse
+        kept[0, c], kept[1, c], kept[2, c] = mean, inverse, scale
+        kept[3, c] = bias[c] - mean * scale
+    _over_chunks(AFFINE, x, x, y, _repeated(kept[2:], width), bounds, sums)
+    return kept
 
 
-def _is_plain_norm(layer: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
-    """torch's BatchNorm2d, or timm's with an activation, with weights and running statistics."""
-    return (
-        isinstance(layer, nn.BatchNorm2d)
-        and (type(layer) is nn.BatchNorm2d or hasattr(layer, "act"))
-        and isinstance(getattr(layer, "drop", None), nn.Identity | None)
-        and layer.affine
-        and layer.track_running_stats
-        and layer.momentum is not None
-    )
+@_jit
+def differentiate(x, gradient, kept, bounds, of_x):  # type: ignore[no-untyped-def]
+    """The gradient of `normalise`, of whose output `gradient` is; `kept` is what that returned.
 
-
-def _is_wide_depthwise(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
-    return (
-        type(layer) is nn.Conv2d
-        and layer.groups == layer.in_channels == layer.out_channels
-        and layer.kernel_size[0] == layer.kernel_size[1] >= 5
-        and layer.stride[0] == layer.stride[1]
-        and isinstance(layer.padding, tuple)
-        and layer.padding[0] == layer.padding[1]
-        and layer.dilation == (1, 1)
-        and layer.padding_mode == "zeros"
-        and layer.bias is None
-    )
-
-
-def _is_map(x: Tensor) -> bool:
-    """Whether the kernels can read it: float32 on the CPU, channels last."""
-    return (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and x.dim() == 4
-        and x.numel() > 0
-        and x.is_contiguous(memory_format=torch.channels_last)
-        and not torch.is_autocast_enabled("cpu")
-    )
-
-
-class Norm(nn.BatchNorm2d):
-    """BatchNorm2d and the activation that follows it, if it has one."""
-
-    def __init__(self, layer: nn.BatchNorm2d) -> None:
-        super().__init__(layer.num_features, layer.eps, layer.momentum)
-        self.weight, self.bias = layer.weight, layer.bias
-        for name, value in layer.named_buffers(recurse=False):
-            self.register_buffer(name, value)
-        self.act: nn.Module = getattr(layer, "act", None) or nn.Identity()
-        self._bounds = _bounds(self.act)
-        self.train(layer.training)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not _is_map(x):
-            return self.act(super().forward(x))  # type: ignore[no-any-return]
-        assert self.num_batches_tracked is not None
-        self.num_batches_tracked += 1
-        bounds = self._bounds or (-np.inf, np.inf)
-        y = _Normalise.apply(x, self.weight, self.bias, self, bounds)  # type: ignore[no-untyped-call]
-        return y if self._bounds else self.act(y)  # type: ignore[no-any-return]
-
-
-def _bounds(act: nn.Module) -> Bounds | None:
-    """None where it is another kind of function."""
-    if isinstance(act, nn.Identity):
-        return -np.inf, np.inf
-    if isinstance(act, nn.ReLU):
-        return 0.0, np.inf
-    if isinstance(act, nn.Hardtanh):  # ReLU6 is one
-        return float(act.min_val), float(act.max_val)
-    return None
-
-
-class _Normalise(torch.autograd.Function):
-    """clamp((x - mean) / deviation · weight + bias, low, high), of the batch's own statistics."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, layer: Norm, bounds: Bounds
-    ) -> Tensor:
-        n_rows = x.numel() // x.shape[1]
-        # Sums of distances from some value of each channel: a variance that is a difference of
-        # two sums loses its digits where the mean is large.
-        near = x[0, :, 0, 0].numpy().copy()
-        first, second = _sums(MOMENTS, x, x, [near], bounds) / n_rows
-        mean = near + first
-        variance = np.maximum(second - first**2, 0)
-        assert layer.running_mean is not None
-        assert layer.running_var is not None
-        assert layer.momentum is not None
-        for running, value in (
-            (layer.running_mean, mean),
-            (layer.running_var, variance * n_rows / max(n_rows - 1, 1)),
-        ):
-            running.lerp_(torch.from_numpy(value).to(running.dtype), layer.momentum)
-        inverse = 1 / np.sqrt(variance + layer.eps)
-        scale = weight.detach().numpy() * inverse
-        shift = bias.detach().numpy() - mean * scale
-        ctx.save_for_backward(x, weight)
-        ctx.kept = mean, inverse, scale, shift, bounds
-        return _affine(x, scale, shift, bounds)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        mean, inverse, scale, shift, bounds = ctx.kept
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
-        n_rows = x.numel() // x.shape[1]
-        of_bias, with_x = _sums(GRADIENTS, x, gradient, [scale, shift, mean], bounds)
-        of_weight = with_x * inverse
+    Returns:
+        The gradients of weight and bias: float64, shape (2, n_channels).
+    """
+    n_channels, width = kept.shape[1], x.shape[1]
+    n_rows = x.size // n_channels
+    sums = np.zeros((N_CHUNKS, 2, width))
+    _over_chunks(GRADIENTS, x, gradient, x, _repeated(kept, width), bounds, sums)
+    total = _total(sums, n_channels)
+    found = np.empty((2, n_channels))
+    lines = np.empty((4, n_channels))
+    for c in range(n_channels):
+        mean, inverse, scale, shift = kept[0, c], kept[1, c], kept[2, c], kept[3, c]
+        of_weight, of_bias = total[1, c] * inverse, total[0, c]
+        found[0, c], found[1, c] = of_weight, of_bias
         slope = -scale * inverse * of_weight / n_rows
-        level = -scale * of_bias / n_rows - slope * mean
-        of_x = torch.empty_like(x)
-        _spread(GRADIENT, x, gradient, of_x, [scale, shift, slope, level], bounds, _NO_SUMS)
-        as_weight = (torch.from_numpy(part).to(weight.dtype) for part in (of_weight, of_bias))
-        return of_x, *as_weight, None, None
+        lines[0, c], lines[1, c], lines[2, c] = scale, shift, slope
+        lines[3, c] = -scale * of_bias / n_rows - slope * mean
+    _over_chunks(GRADIENT, x, gradient, of_x, _repeated(lines, width), bounds, sums)
+    return found
 
 
-class Depthwise(nn.Conv2d):
-    """A depthwise convolution of 5×5 or more, whose filters' gradient is computed here."""
+@_jit
+def let_by(y, gradient, bounds, n_channels, out):  # type: ignore[no-untyped-def]
+    """Set out to the gradient where y lies between the bounds, to 0 elsewhere.
 
-    def __init__(self, layer: nn.Conv2d) -> None:
-        super().__init__(
-            *(layer.in_channels, layer.out_channels, layer.kernel_size),  # type: ignore[arg-type]
-            stride=layer.stride,  # type: ignore[arg-type]
-            padding=layer.padding,  # type: ignore[arg-type]
-            groups=layer.groups,
-            bias=False,
-            device="meta",
-        )
-        self.weight = layer.weight
-        self.train(layer.training)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not _is_map(x) or not (torch.is_grad_enabled() and self.weight.requires_grad):
-            return super().forward(x)
-        return _Filter.apply(x, self.weight, self.stride[0], self.padding[0])  # type: ignore[no-any-return, no-untyped-call]
+    Returns:
+        Its sum over the rows: float64, shape (n_channels,).
+    """
+    sums = np.zeros((N_CHUNKS, 2, y.shape[1]))
+    _over_chunks(LET_BY, y, gradient, out, np.empty((0, 0), np.float32), bounds, sums)
+    return _total(sums, n_channels)[0]
 
 
-class _Filter(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.kept = stride, padding
-        return F.conv2d(x, weight, None, stride, padding, groups=len(weight))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        stride, padding = ctx.kept
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
-        of_x = None
-        if ctx.needs_input_grad[0]:
-            of_x = torch.ops.aten.convolution_backward(
-                *(gradient, x, weight, None, [stride] * 2, [padding] * 2, [1, 1]),
-                *(False, [0, 0], len(weight), [True, False, False]),
-            )[0]
-        n, n_channels, height, width = x.shape
-        side = weight.shape[-1]
-        x_, gradient_ = (value.permute(0, 2, 3, 1).numpy() for value in (x, gradient))
-        shapes = np.array([height, width, *gradient.shape[2:], n_channels, side, stride, padding])
-        sums = np.zeros((min(n, N_CHUNKS), side * side * n_channels), np.float32)
-        _filters(x_.reshape(n, -1), gradient_.reshape(n, -1), shapes, sums)
-        of_weight = sums.sum(0).reshape(-1, n_channels).T.reshape(weight.shape)
-        return of_x, torch.from_numpy(np.ascontiguousarray(of_weight)), None, None
-
-
-def _affine(x: Tensor, scale: Array, shift: Array, bounds: Bounds) -> Tensor:
-    y = torch.empty_like(x)
-    _spread(AFFINE, x, x, y, [scale, shift], bounds, _NO_SUMS)
-    return y
-
-
-def _sums(
-    kernel: int, x: Tensor, gradient: Tensor, channels: Sequence[Array], bounds: Bounds
-) -> Array:
-    """Two sums over the rows of a map for each channel: float64, shape (2, n_channels)."""
-    sums = np.zeros((N_CHUNKS, 2, _together(x) * x.shape[1]))
-    _spread(kernel, x, gradient, x, channels, bounds, sums)
-    return sums.sum(0).reshape(2, -1, x.shape[1]).sum(1)  # type: ignore[no-any-return]
-
-
-def _spread(
-    kernel: int,
-    x: Tensor,
-    gradient: Tensor,
-    out: Tensor,
-    channels: Sequence[Array],
-    bounds: Bounds,
-    sums: Array,
-) -> None:
-    """Run a kernel over maps, shape (n, n_channels, height, width), and values of each channel."""
-    n_together = _together(x)
-    maps = [
-        value.detach().permute(0, 2, 3, 1).numpy().reshape(-1, n_together * x.shape[1])
-        for value in (x, gradient, out)
-    ]
-    repeated = np.tile(np.asarray(channels, np.float32), n_together)
-    _over_chunks(kernel, *maps, repeated, np.array(bounds, np.float32), sums)
-
-
-def _together(x: Tensor) -> int:
-    """Rows of few channels that are read as one, so that inner loops are long."""
-    n_rows, n_together = x.numel() // x.shape[1], 1
-    while n_together * x.shape[1] < 256 and n_rows % (2 * n_together) == 0:
-        n_together *= 2
-    return n_together
-
-
-# The kernels: maps are rows of channels, shape (n_rows, n_channels), float32; `channels` holds
-# values of each channel, shape (n_values, n_channels), in the order that a kernel names.
+@numba.njit(parallel=True, cache=True)
+def add_filters(x, gradient, shapes, sums):  # type: ignore[no-untyped-def]
+    """Add the gradient of depthwise filters, chunk by chunk of pictures; see `_add_filters`."""
+    for chunk in numba.prange(len(sums)):
+        first, last = len(x) * chunk // len(sums), len(x) * (chunk + 1) // len(sums)
+        _add_filters(x[first:last], gradient[first:last], shapes, sums[chunk])
 
 
 @numba.njit(parallel=True, cache=True)
 def _over_chunks(kernel, x, gradient, out, channels, bounds, sums):  # type: ignore[no-untyped-def]
+    """One parallel loop for all kernels: each loop of its own takes a second to compile."""
     for chunk in numba.prange(N_CHUNKS):
         first, last = len(x) * chunk // N_CHUNKS, len(x) * (chunk + 1) // N_CHUNKS
         if kernel == MOMENTS:
@@ -276,13 +107,43 @@ def _over_chunks(kernel, x, gradient, out, channels, bounds, sums):  # type: ign
             _set_affine(first, last, x, channels, bounds, out)
         elif kernel == GRADIENTS:
             _add_gradients(first, last, x, gradient, channels, bounds, sums[chunk])
-        else:
+        elif kernel == GRADIENT:
             _set_gradient(first, last, x, gradient, channels, bounds, out)
+        else:
+            _set_let_by(first, last, x, gradient, bounds, out, sums[chunk])
+
+
+@_jit
+def _repeated(values, width):  # type: ignore[no-untyped-def]
+    """Values of each channel, shape (n_values, n_channels), for rows that are side by side."""
+    n_values, n_channels = values.shape
+    out = np.empty((n_values, width), np.float32)
+    for i in range(n_values):
+        for first in range(0, width, n_channels):
+            for c in range(n_channels):
+                out[i, first + c] = values[i, c]
+    return out
+
+
+@_jit
+def _total(sums, n_channels):  # type: ignore[no-untyped-def]
+    """Over the chunks, and over the rows that are side by side: shape (2, n_channels)."""
+    total = np.zeros((2, n_channels))
+    for chunk in range(N_CHUNKS):
+        for i in range(2):
+            for first in range(0, sums.shape[2], n_channels):
+                for c in range(n_channels):
+                    total[i, c] += sums[chunk, i, first + c]
+    return total
 
 
 @_jit
 def _add_moments(first, last, x, channels, sums):  # type: ignore[no-untyped-def]
-    """sums += (Σ d, Σ d²) over some rows, d = x - near."""
+    """sums += (Σ d, Σ d²) over some rows, d = x - near.
+
+    A variance that is a difference of two sums of x itself loses its digits where the mean is
+    large.
+    """
     near = channels[0]
     width = len(near)
     one, two = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -304,7 +165,7 @@ def _add_moments(first, last, x, channels, sums):  # type: ignore[no-untyped-def
 @_jit
 def _add_gradients(first, last, x, gradient, channels, bounds, sums):  # type: ignore[no-untyped-def]
     """sums += (Σ g, Σ g · (x - mean)), g the gradient where the activation lets it by."""
-    scale, shift, mean = channels[0], channels[1], channels[2]
+    mean, scale, shift = channels[0], channels[2], channels[3]
     low, high = bounds
     width = len(mean)
     one, two = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -344,11 +205,22 @@ def _set_gradient(first, last, x, gradient, channels, bounds, out):  # type: ign
             out[i, c] = g * scale[c] + (x[i, c] * slope[c] + level[c])
 
 
-@numba.njit(parallel=True, cache=True)
-def _filters(x, gradient, shapes, sums):  # type: ignore[no-untyped-def]
-    for chunk in numba.prange(len(sums)):
-        first, last = len(x) * chunk // len(sums), len(x) * (chunk + 1) // len(sums)
-        _add_filters(x[first:last], gradient[first:last], shapes, sums[chunk])
+@_jit
+def _set_let_by(first, last, y, gradient, bounds, out, sums):  # type: ignore[no-untyped-def]
+    low, high = bounds
+    width = y.shape[1]
+    one = np.empty(width, np.float32)
+    while first < last:
+        stop = min(first + BLOCK, last)
+        one[:] = 0
+        for i in range(first, stop):
+            for c in range(width):
+                g = gradient[i, c] if low < y[i, c] and y[i, c] < high else np.float32(0)
+                one[c] += g
+                out[i, c] = g
+        for c in range(width):
+            sums[0, c] += one[c]
+        first = stop
 
 
 @_jit

@@ -169,7 +169,8 @@ def _conclude(asked: Grid, experiment_id: str, uri: str, console: Console) -> in
             console.print(f"[red]{n_lost} {plural} did not finish; the report names them[/]")
         console.print(f"Report: {written.path}", markup=False)
     else:
-        console.print(f"MLflow: {uri}, study {asked.study}; `mlflow ui` shows it", markup=False)
+        where = f"MLflow: {uri}, study {asked.study}"
+        console.print(f"{where}; `mlflow ui` shows it under “Model training”", markup=False)
     if n_lost == len(wanted):
         return 1
     return 2 if n_lost or breaches else 0

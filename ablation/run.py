@@ -130,7 +130,7 @@ def _train(
     first_filters = _first_filters(network)
     parts = transfer.apply(network, config.transfer)
     before = parts.frozen_digest()
-    _quicken(parts, place, precision)
+    _quicken(parts, config.data.size, place, precision)
     fed = feed(parts, pictures, config, place, precision)
 
     def after_epoch(row: Epoch) -> None:
@@ -177,16 +177,19 @@ def _first_filters(network: nn.Module) -> npt.NDArray[np.float32] | None:
     return None
 
 
-def _quicken(parts: Parts, place: torch.device, precision: torch.dtype) -> None:
+def _quicken(parts: Parts, size: int, place: torch.device, precision: torch.dtype) -> None:
     """On a CPU, the fast layers where something is trained whose slow ones cost time."""
     has_maps = any(isinstance(module, nn.Conv2d) for module in parts.above.modules())
     if place.type == "cpu" and precision == torch.float32 and has_maps:
         try:
-            from ablation import kernels
+            from ablation import layers
         # No numba for this Python or NumPy, or no folder where it may keep what it compiles.
         except (ImportError, RuntimeError):
             return
-        kernels.quicken(parts.above)
+        view = torch.linspace(-2, 2, 3 * size * size).view(1, 3, size, size)
+        with torch.no_grad():
+            probe = parts.below.eval()(view)
+        layers.quicken(parts.above, probe)
 
 
 def feed(

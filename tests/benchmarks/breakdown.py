@@ -33,12 +33,13 @@ Seconds = dict[str, float]
 
 
 def ours(config: Config) -> Seconds:
-    from ablation import kernels
+    from ablation import layers
 
     device.prepare()
     pictures = data.load(config.data)
     net = model.build(config.model, len(pictures.classes), pretrained=True, seed=0)
-    kernels.quicken(net)
+    size = config.data.size
+    layers.quicken(net, torch.zeros(1, 3, size, size))
     optimizer = fit.build_optimizer(list(net.parameters()), config.optimizer, 0.0)
     labels = torch.from_numpy(pictures.train.labels)
     order = views.batches(np.arange(len(labels)), config.batch_size)

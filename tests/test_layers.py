@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ablation import kernels
+from ablation import layers
 from ablation.fold import fold
 from ablation.model import import_torchvision
 
@@ -46,6 +46,15 @@ def _assert_near(got: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
         assert off <= (1e-3 if "input" in name else 0), name
 
 
+def _assert_no_worse(
+    got: dict[str, Tensor], slow: dict[str, Tensor], exact: dict[str, Tensor]
+) -> None:
+    """Than torch's own layers in float32, both measured against float64."""
+    for name, wanted in exact.items():
+        slow_error, error = ((step[name].double() - wanted).norm() for step in (slow, got))
+        assert error <= 2 * slow_error + 1e-6 * wanted.double().norm(), name
+
+
 def _norm(kind: str, n_channels: int) -> nn.BatchNorm2d:
     torch.manual_seed(1)
     if kind == "none":
@@ -62,17 +71,57 @@ def _norm(kind: str, n_channels: int) -> nn.BatchNorm2d:
 def test_norm_trains_as_torch_does(kind: str, shape: tuple[int, ...]) -> None:
     norm, x = _norm(kind, shape[1]), _maps(*shape)
     wanted = _in_float64(norm, x)
-    fast = kernels.Norm(norm)
+    fast = layers.Norm(norm)
     _assert_near(_step(fast, x), wanted)
     fast.eval(), norm.eval()
     assert torch.equal(fast(x), norm(x))
+
+
+@pytest.mark.parametrize("kind", ["none", "ReLU", "ReLU6", "SiLU"])
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+def test_a_widening_trains_as_convolution_and_norm_do(kind: str, offset: float) -> None:
+    x = _maps(3, 16, 24, 23, offset=offset)
+    block = nn.Sequential(nn.Conv2d(16, 48, 1, bias=False), _norm(kind, 48))
+    block.to(memory_format=torch.channels_last)
+    exact, slow = _in_float64(block, x), _step(copy.deepcopy(block), x)
+    layers.quicken(block, x)
+    assert isinstance(block[0], layers.Widening)
+    block.train()
+    _assert_no_worse(_step(block, x), slow, exact)
+
+
+def test_a_widening_is_told_from_neighbours_that_only_seem_to_be_one() -> None:
+    class Seeming(nn.Module):
+        def __init__(self, way: str) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(8, 16, 1, bias=False)
+            self.norm = nn.BatchNorm2d(16)
+            self.way = way
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.way == "norm first":
+                return self.conv(self.norm(x.repeat(1, 2, 1, 1))[:, :8])
+            y = self.conv(x)
+            if self.way == "one more use":
+                return self.norm(y) + y
+            return self.norm(y * 2 if self.way == "something between" else y)
+
+    x = _maps(2, 8, 30, 30)
+    for way in ("norm first", "one more use", "something between", ""):
+        torch.manual_seed(0)
+        block = Seeming(way).to(memory_format=torch.channels_last)
+        wanted = _in_float64(block, x)
+        layers.quicken(block, x)
+        assert isinstance(block.conv, layers.Widening) == (not way), way
+        block.train()
+        _assert_near(_step(block, x), wanted)
 
 
 @pytest.mark.parametrize("kind", ["ReLU6", "SiLU"])
 def test_trained_layers_can_be_folded_to_be_judged(kind: str) -> None:
     conv = nn.Conv2d(24, 24, 5, padding=2, groups=24, bias=False)
     block, x = nn.Sequential(conv, _norm(kind, 24)), _maps(4, 24, 9, 9)
-    kernels.quicken(block)
+    layers.quicken(block, x)
     block(x).sum().backward()
     folded = fold(block, x)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
@@ -80,11 +129,30 @@ def test_trained_layers_can_be_folded_to_be_judged(kind: str) -> None:
         assert torch.allclose(folded(x), block(x), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "tf_efficientnet_lite0", "resnet18"])
+def test_a_folded_network_judges_as_it_did(name: str) -> None:
+    """The second pads its strided convolutions by the size of what it is given."""
+    import timm
+
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=3).eval()
+    for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+        nn.init.uniform_(norm.running_mean, -0.5, 0.5)
+        nn.init.uniform_(norm.running_var, 0.5, 2)
+        nn.init.normal_(norm.bias)
+    x = _maps(3, 3, 75, 64)
+    folded = fold(network, x[:2])
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
+    with torch.no_grad():
+        wanted, got = network(x), folded(x)
+    assert (wanted - got).abs().max() < 1e-4 * wanted.abs().max()
+
+
 def test_norm_keeps_its_digits_where_the_mean_is_far_from_zero() -> None:
     x = _maps(8, 16, 32, 32, offset=1000.0)
     norm = _norm("none", 16)
     wanted = _in_float64(norm, x)
-    got = _step(kernels.Norm(norm), x)
+    got = _step(layers.Norm(norm), x)
     assert (got["running_var"] - wanted["running_var"]).abs().max() < 1e-3
     assert (got["output"] - wanted["output"]).abs().max() < 2e-3
 
@@ -98,7 +166,7 @@ def test_depthwise_filters_train_as_torch_s_do(
     layer = nn.Conv2d(300, 300, side, stride, side // 2, groups=300, bias=False)
     x = _maps(3, 300, *size)
     wanted = _in_float64(layer, x)
-    _assert_near(_step(kernels.Depthwise(layer), x), wanted)
+    _assert_near(_step(layers.Depthwise(layer), x), wanted)
 
 
 def test_a_quickened_network_has_the_same_weights_under_the_same_names() -> None:
@@ -108,26 +176,23 @@ def test_a_quickened_network_has_the_same_weights_under_the_same_names() -> None
     network.to(memory_format=torch.channels_last)
     slow = copy.deepcopy(network)
     weights = dict(network.named_parameters())
-    kernels.quicken(network)
+    layers.quicken(network, _maps(1, 3, 96, 96))
     kinds = {type(module) for module in network.modules()}
-    assert {kernels.Norm, kernels.Depthwise} <= kinds
+    assert {layers.Norm, layers.Depthwise, layers.Widening} <= kinds
     assert BatchNormAct2d not in kinds
     assert list(network.state_dict()) == list(slow.state_dict())
     assert all(weights[name] is weight for name, weight in network.named_parameters())
     x = _maps(8, 3, 96, 96) / 3
+    network.train()
     exact = copy.deepcopy(slow).double()
-    steps = [_step(exact, x.double()), _step(slow, x), _step(network, x)]
-    # Fifty BatchNorms make much of a rounding: no worse than torch's own, against float64.
-    for name, wanted in steps[0].items():
-        if name.endswith("gradient"):
-            slow_error, fast_error = ((step[name] - wanted).norm() for step in steps[1:])
-            assert fast_error <= 2 * slow_error + 1e-6 * wanted.norm(), name
+    # Fifty BatchNorms make much of a rounding.
+    _assert_no_worse(_step(network, x), _step(slow, x), _step(exact, x.double()))
     network.eval(), slow.eval()
     assert torch.allclose(network(x), slow(x), rtol=1e-2, atol=1e-3)
 
 
 def test_what_the_kernels_can_t_do_is_left_to_torch() -> None:
-    layers = nn.Sequential(
+    others = nn.Sequential(
         nn.BatchNorm2d(4, affine=False),
         nn.BatchNorm2d(4, momentum=None),
         nn.Conv2d(4, 4, 3, groups=4, bias=False),
@@ -135,10 +200,10 @@ def test_what_the_kernels_can_t_do_is_left_to_torch() -> None:
         nn.Conv2d(4, 4, 5, groups=4),
         nn.BatchNorm1d(4),
     )
-    kinds = [type(layer) for layer in layers]
-    kernels.quicken(layers)
-    assert [type(layer) for layer in layers] == kinds
-    norm = kernels.Norm(_norm("ReLU", 4))
+    kinds = [type(layer) for layer in others]
+    layers.quicken(others, _maps(2, 4, 9, 9))
+    assert [type(layer) for layer in others] == kinds
+    norm = layers.Norm(_norm("ReLU", 4))
     contiguous = torch.randn(2, 4, 3, 3)
     assert norm(contiguous).shape == contiguous.shape
     with torch.autocast("cpu", torch.bfloat16):
@@ -148,9 +213,14 @@ def test_what_the_kernels_can_t_do_is_left_to_torch() -> None:
 def test_the_number_of_threads_changes_no_digit() -> None:
     import numba
 
-    norm, x = _norm("ReLU6", 24), _maps(4, 24, 28, 28)
-    seen = []
+    block = nn.Sequential(_norm("ReLU6", 24), nn.Conv2d(24, 96, 1, bias=False), _norm("ReLU6", 96))
+    block.to(memory_format=torch.channels_last)
+    x = _maps(4, 24, 28, 28)
+    n_before, seen = torch.get_num_threads(), []
     for n_threads in (1, numba.config.NUMBA_NUM_THREADS):
-        numba.set_num_threads(n_threads)
-        seen.append(_step(kernels.Norm(copy.deepcopy(norm)), x))
+        torch.set_num_threads(n_threads)
+        fast = copy.deepcopy(block)
+        layers.quicken(fast, x)
+        seen.append(_step(fast.train(), x))
+    torch.set_num_threads(n_before)
     assert all(torch.equal(seen[0][name], seen[1][name]) for name in seen[0])

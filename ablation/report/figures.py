@@ -86,7 +86,7 @@ def _wanted(results: Results, group: Group) -> Iterator[tuple[str, str, Callable
     if n > 1:
         caption = "Mean best validation accuracy of each cell; the bar is its 95 % interval."
         if tables.beside_anchor(group):
-            caption += " Hollow: told apart from the cell at the dotted line; filled: not."
+            caption += " Filled: told apart from the cell at the dotted line; hollow: not."
         yield "ranking", "cells", partial(dots, results, group), caption + some
     slices = tables.first_pair(results, group)
     # One scale for all pairs: small differences are not to look like large ones.
@@ -149,13 +149,12 @@ def dots(results: Results, group: Group) -> Figure:
     axes = figure.subplots()
     for row, cell in enumerate(cells):
         claim = beside.get(cell.levels)
-        is_apart = claim is not None and claim.told_apart
+        is_hollow = beside and not (claim and claim.told_apart)
         found = group.intervals.get(cell.levels)
         if found is not None:
             axes.plot([100 * found.low, 100 * found.high], [row, row], c=BLUE, lw=1.6, alpha=0.8)
-        axes.plot(
-            100 * cell.mean, row, "o", ms=6, mec=BLUE, mew=1.4, c="white" if is_apart else BLUE
-        )
+        fill = "white" if is_hollow else BLUE
+        axes.plot(100 * cell.mean, row, "o", ms=6, mec=BLUE, mew=1.4, c=fill)
     if beside:
         at = next(cell.mean for cell in group.cells if cell.levels == anchor)
         axes.axvline(100 * at, c=GREY, lw=1, ls=":", zorder=0)

@@ -80,7 +80,8 @@ def clamped(x: Tensor, weight: Tensor, bias: Tensor | None, cuts: Bounds, **shap
         shape: stride, padding, dilation and groups, as `torch.nn.functional.conv2d` names them.
     """
     if cuts == UNBOUNDED or not _ONEDNN or not is_plain(x):
-        return F.conv2d(x, weight, bias, **shape).clamp(*cuts)
+        y = F.conv2d(x, weight, bias, **shape)
+        return y if cuts == UNBOUNDED else y.clamp_(*cuts)
     kind, numbers = ("relu", []) if cuts == (0, torch.inf) else ("hardtanh", list(cuts))
     order = [shape[key] for key in ("padding", "stride", "dilation", "groups")]
     return _ONEDNN(x, weight, bias, *order, kind, numbers, "")  # type: ignore[no-any-return]

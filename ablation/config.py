@@ -8,10 +8,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
+
+Value = TypeVar("Value")
 
 
 class ConfigError(Exception):
@@ -57,8 +59,9 @@ class DataConfig:
     val_fraction: float = setting(0.2, above=0, below=1)
     test_fraction: float = setting(0.0, least=0, below=1)
     split_seed: int = setting(0, least=0)
-    size: int = setting(224, least=32)
-    val_crop: float = setting(0.875, above=0, most=1)
+    size: int | None = setting(None, least=32)
+    val_crop: float | None = setting(None, above=0, most=1)
+    interpolation: str | None = setting(None, choices=("bilinear", "bicubic"))
     crop_min: float = setting(0.08, above=0, most=1)
     crop_aspect: float = setting(4 / 3, least=1)
     flip: bool = setting(True)
@@ -71,8 +74,8 @@ class ModelConfig:
     library: str = setting(choices=("timm", "torchvision"))
     name: str = setting()
     weights: str = setting(result=False)
-    mean: list[float] = setting([0.5, 0.5, 0.5], least=0, most=1)
-    std: list[float] = setting([0.5, 0.5, 0.5], above=0)
+    mean: list[float] | None = setting(None, least=0, most=1)
+    std: list[float] | None = setting(None, above=0)
 
 
 @dataclass
@@ -206,6 +209,12 @@ def _build(kind: Any, values: dict[Any, Any], prefix: str = "") -> Any:
     )
 
 
+def chosen(value: Value | None) -> Value:
+    """A setting that the config may leave open, once it has been filled."""
+    assert value is not None
+    return value
+
+
 def leaves(config: Any, prefix: str = "") -> dict[str, Any]:
     """Every key of a config, dotted, with its value: {"optimizer.lr": 0.001, …}."""
     flat: dict[str, Any] = {}
@@ -253,8 +262,8 @@ def _problems(config: Config) -> Iterator[str]:
         )
     if config.optimizer.nesterov and config.optimizer.momentum == 0:
         yield "optimizer.nesterov=true needs optimizer.momentum above 0"
-    if len(config.model.mean) != 3 or len(config.model.std) != 3:
-        yield "model.mean and model.std take three numbers each, one a colour channel"
+    if any(part is not None and len(part) != 3 for part in (config.model.mean, config.model.std)):
+        yield "model.mean and model.std take three numbers each, one a colour channel, or null"
     if config.study is not None and not _is_folder_name(config.study):
         yield (
             f"study={config.study}: a study's name becomes a folder's; letters, digits, '.', '_', "

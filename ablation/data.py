@@ -17,9 +17,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ablation.config import ConfigError, DataConfig
+from ablation.config import ConfigError, DataConfig, chosen
 
 SUFFIXES = frozenset([".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+
+#: The settings that decide what a view of a picture shows.
+VIEWS = ("size", "val_crop", "interpolation", "crop_min", "crop_aspect", "flip")
+#: Pixels to which a digit of 8 × 8 is enlarged where no size is asked for.
+DIGITS_SIZE = 64
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -124,7 +129,11 @@ def load(config: DataConfig, keep_gb: float = 2.0) -> Pictures:
         DataError: a folder is missing or without pictures, the classes of the splits don't agree,
             or pictures can't be read (each is named).
     """
-    return _load(tuple(asdict(config).items()), keep_gb)
+    # How views are made of them is no matter here: it may not be decided yet.
+    settings = {key: value for key, value in asdict(config).items() if key not in VIEWS}
+    if config.source == "digits":
+        settings["size"] = config.size or DIGITS_SIZE
+    return _load(tuple(settings.items()), keep_gb)
 
 
 @functools.lru_cache(maxsize=2)
@@ -188,12 +197,12 @@ def _find(config: DataConfig) -> tuple[list[str], dict[str, list[Picture]]]:
 def _digits(config: DataConfig) -> tuple[list[str], dict[str, list[Picture]]]:
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
+    digits, size = load_digits(), chosen(config.size)
 
     def read(index: int) -> bytes:
         small = Image.fromarray((digits.images[index] * (255 / 16)).round().astype(np.uint8))
         content = io.BytesIO()
-        large = small.resize((config.size, config.size), Image.Resampling.BICUBIC)
+        large = small.resize((size, size), Image.Resampling.BICUBIC)
         large.save(content, "BMP")
         return content.getvalue()
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-#: Largest relative change of the output that counts as rounding.
-ROUNDING = 1e-4
+from ablation.same import are_same, plain, without_copies
+
 #: Below and above which an activation cuts.
 Bounds = tuple[float, float]
 UNBOUNDED: Bounds = (-torch.inf, torch.inf)
@@ -31,6 +31,9 @@ def fold(module: nn.Module, probe: Tensor) -> nn.Module:
     """
     module.eval()
     folded = copy.deepcopy(module)
+    # Only where it was measured.
+    if isinstance(folded, nn.Sequential) and is_plain(probe):
+        without_copies(folded, probe)
     pairs = list(neighbours(folded))
     if not pairs:
         return module
@@ -55,11 +58,6 @@ def neighbours(
                 and conv.out_channels == norm.num_features
             ):
                 yield block, (name, conv), (norm_name, norm)
-
-
-def are_same(wanted: Tensor, got: Tensor) -> bool:
-    """Whether two outputs differ by rounding at most."""
-    return bool((wanted - got).abs().max() <= ROUNDING * wanted.abs().max())
 
 
 def bounds(activation: nn.Module) -> Bounds | None:
@@ -117,13 +115,15 @@ def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[nn.Module, nn.Module
     timm's BatchNorms have an activation besides, and dropout, which judging does without.
     """
     together = fuse_conv_bn_eval(conv, norm)
+    if getattr(together, "is_turned", False):
+        together = plain(together)
     activation = getattr(norm, "act", None) or nn.Identity()
     cuts = bounds(activation)
     # Same padding in words, one that is not of zeros, and a forward of one's own are left alone.
     is_common = (
-        type(conv).forward is nn.Conv2d.forward
-        and isinstance(conv.padding, tuple)
-        and conv.padding_mode == "zeros"
+        type(together).forward is nn.Conv2d.forward
+        and isinstance(together.padding, tuple)
+        and together.padding_mode == "zeros"
     )
     if is_common and cuts is not None and cuts != UNBOUNDED:
         return Clamped(together, cuts), nn.Identity()

@@ -19,9 +19,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ablation import config as schema
 from ablation import views
 from ablation.config import CacheConfig, DataConfig, ModelConfig
-from ablation.data import Pictures, Split
+from ablation.data import VIEWS, Pictures, Split
 from ablation.fold import fold
 from ablation.model import digest
 
@@ -78,8 +79,9 @@ class Views:
         if self.are_resident:
             pictures = _resident(train, self.device)
             indices = views.indices_on(self.device, batches)
+            size, mode = schema.chosen(self.data.size), schema.chosen(self.data.interpolation)
             made = (
-                views.resampled(pictures[chosen], draws, self.data.size)
+                views.resampled(pictures[chosen], draws, size, mode)
                 for chosen, draws in zip(indices, made, strict=True)
             )
         for batch in made:
@@ -138,7 +140,7 @@ def evaluation_views(
     split: Split, indices: tuple[int, ...], data: DataConfig, device: torch.device
 ) -> Tensor:
     """Validation views, the same in every epoch and run: kept on the device while they are few."""
-    key = (split.digest, indices, data.size, data.val_crop, device)
+    key = (split.digest, indices, data.size, data.val_crop, data.interpolation, device)
     if key not in _KEPT_VIEWS:
         batch = views.validation_views(split, indices, data).to(device)
         if sum(kept.nbytes for kept in _KEPT_VIEWS.values()) + batch.nbytes > 1e9:
@@ -166,7 +168,7 @@ class Features:
             "below": digest(below.state_dict()),
             "network": repr(source.model.name),
             "pictures": source.pictures.digest,
-            "views": {k: data[k] for k in ("size", "val_crop", "crop_min", "crop_aspect", "flip")},
+            "views": {key: data[key] for key in VIEWS},
             "pixels": [source.model.mean, source.model.std],
             "arithmetic": [str(precision), source.device.type, torch.__version__],
             "resampled": bool(source.are_resident),

@@ -55,7 +55,7 @@ def launch(asked: Grid, arguments: Sequence[str], run_all: Callable[[], None]) -
     if asked.is_complete:
         study.save_plan(client, experiment_id, study.plan_of(asked))
     for line in _networks(asked.configs):
-        console.print(f"[yellow]warning[/]: {line}")
+        console.print(line, markup=False)
     _run(asked, console, run_all)
     return _conclude(asked, experiment_id, uri, console)
 
@@ -99,12 +99,13 @@ def _pictures(configs: Sequence[Config]) -> Iterator[str]:
 
 
 def _networks(configs: Sequence[Config]) -> Iterator[str]:
-    """Find the device and the weights; a line on each network whose weights can't be had.
+    """Find the device, the networks and their weights; a line on each network and its views.
 
     Raises:
-        ConfigError: no such device, or no network's weights can be had.
+        ConfigError: no such device, a network that can't be trained as it was asked for, or no
+            network's weights can be had.
     """
-    from ablation import device, model
+    from ablation import device, model, preprocessing, transfer
 
     for wanted in {config.device for config in configs}:
         device.choose(wanted)
@@ -120,7 +121,13 @@ def _networks(configs: Sequence[Config]) -> Iterator[str]:
     needs_none = any(not config.transfer.pretrained for config in configs)
     if problems and len(problems) == len(pretrained) and not needs_none:
         raise ConfigError("\n".join(problems))
-    yield from problems
+    filled = [preprocessing.filled(config) for config in configs]
+    for config in {repr((one.model, one.data.size)): one for one in filled}.values():
+        model.refuse_size(config.model, schema.chosen(config.data.size))
+    for config in {repr((one.model, one.transfer)): one for one in filled}.values():
+        transfer.refuse_stages(model.skeleton(config.model), config.transfer)
+    yield from dict.fromkeys(map(preprocessing.in_words, filled))
+    yield from (f"warning: {problem}" for problem in problems)
 
 
 def _run(asked: Grid, console: Console, run_all: Callable[[], None]) -> None:

@@ -19,13 +19,14 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from ablation import kernels
-from ablation.fold import UNBOUNDED, Bounds, are_same, bounds, clamped, is_plain, neighbours
+from ablation.fold import UNBOUNDED, Bounds, bounds, clamped, is_plain, neighbours
+from ablation.same import Turned, are_same, without_copies
 
 #: Places of a picture's map from which on a widening is worth its own way.
 PLACES = 512
 
 
-def quicken(module: nn.Module, probe: Tensor) -> None:
+def quicken(module: nn.Sequential, probe: Tensor) -> None:
     """Put the layers of this file where the same function is computed, in place.
 
     Weights and buffers stay the same objects under the same names.
@@ -35,6 +36,7 @@ def quicken(module: nn.Module, probe: Tensor) -> None:
         probe: one or a few of the module's inputs.
     """
     numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    without_copies(module, probe)
     for block in list(module.modules()):
         for name, child in list(block.named_children()):
             if _is_plain_norm(child):
@@ -65,7 +67,8 @@ def _is_plain_norm(layer: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
 
 def _is_wide_depthwise(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     return (
-        type(layer) is nn.Conv2d
+        isinstance(layer, nn.Conv2d)
+        and type(layer) in (nn.Conv2d, Turned)
         and layer.groups == layer.in_channels == layer.out_channels
         and layer.kernel_size[0] == layer.kernel_size[1] >= 5
         and layer.stride[0] == layer.stride[1]
@@ -302,9 +305,12 @@ class Depthwise(nn.Conv2d):
             device="meta",
         )
         self.weight = layer.weight
+        self.is_turned = isinstance(layer, Turned)
         self.train(layer.training)
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if self.is_turned:
+            weight = weight.flip(2, 3)
         if not _is_map(x) or not (torch.is_grad_enabled() and weight.requires_grad):
             return super()._conv_forward(x, weight, bias)  # type: ignore[no-any-return]
         return _Filter.apply(x, weight, self.stride[0], self.padding[0])  # type: ignore[no-any-return, no-untyped-call]

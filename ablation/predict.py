@@ -336,6 +336,8 @@ def _read_artifacts(
     try:
         # Over the schema: a run of an earlier version lacks what was added since.
         composed = OmegaConf.structured(schema.Config)
+        # What views were resized with before it could be chosen.
+        composed.data.interpolation = "bilinear"
         composed.merge_with(OmegaConf.load(fetch(CONFIG)))
         config = schema.resolve(composed)
         classes = tuple(json.loads(fetch(CLASSES).read_text()))

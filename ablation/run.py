@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ablation import config as schema
-from ablation import data, device, figures, inputs, model, tracking, transfer
+from ablation import data, device, figures, inputs, model, preprocessing, tracking, transfer
 from ablation import fit as fitting
 from ablation.config import Config
 from ablation.data import Pictures, Split
@@ -60,19 +60,20 @@ def train(
         on_epoch: called with each epoch's metrics.
     """
     device.prepare()
-    name = run_name(config, levels)
-    params = {**levels, **schema.leaves(config)}
-    open_log = functools.partial(tracking.RunLog, client, experiment_id, name, params)
+    name, fingerprint = run_name(config, levels), schema.fingerprint(config)
+    open_log = functools.partial(tracking.RunLog, client, experiment_id, name)
     try:
+        config = preprocessing.filled(config)
         pictures = data.load(config.data, config.cache.pictures_gb)
-        identity = identify(config, pictures)
+        identity = identify(fingerprint, config, pictures)
     except Exception as error:
-        return _failed(name, open_log({"fingerprint": schema.fingerprint(config)}), error)
+        params = {**levels, **schema.leaves(config)}
+        return _failed(name, open_log(params, {"fingerprint": fingerprint}), error)
     if not config.rerun:
         before = tracking.finished(client, experiment_id, identity)
         if before is not None:
             return Outcome(name, "skipped", before.data.metrics.get("best_val_accuracy"))
-    log = open_log(identity.tags())
+    log = open_log({**levels, **schema.leaves(config)}, identity.tags())
     try:
         trained = _train(config, pictures, log, on_epoch)
         write_artifacts = functools.partial(_write_artifacts, config, pictures, trained)
@@ -130,7 +131,7 @@ def _train(
     first_filters = _first_filters(network)
     parts = transfer.apply(network, config.transfer)
     before = parts.frozen_digest()
-    _quicken(parts, config.data.size, place, precision)
+    _quicken(parts, schema.chosen(config.data.size), place, precision)
     fed = feed(parts, pictures, config, place, precision)
 
     def after_epoch(row: Epoch) -> None:
@@ -207,9 +208,9 @@ def feed(
     return inputs.Features(views, parts.below, store, precision)
 
 
-def identify(config: Config, pictures: Pictures) -> tracking.Identity:
+def identify(fingerprint: str, config: Config, pictures: Pictures) -> tracking.Identity:
     weights = model.weights_digest(config.model) if config.transfer.pretrained else "none"
-    return tracking.Identity(schema.fingerprint(config), pictures.digest, weights)
+    return tracking.Identity(fingerprint, pictures.digest, weights)
 
 
 def run_name(config: Config, levels: Mapping[str, str]) -> str:

@@ -52,13 +52,8 @@ def apply(network: Network, config: TransferConfig) -> Parts:
     Raises:
         ConfigError: more stages than the trunk has.
     """
+    refuse_stages(network.trunk, config)
     stages = dict(network.trunk.named_children())
-    n_with_weights = sum(_has_weights(stage) for stage in stages.values())
-    if config.trained == "stages" and config.stages >= n_with_weights:
-        raise ConfigError(
-            f"transfer.stages={config.stages}: the trunk has {n_with_weights} stages; at most "
-            f"{n_with_weights - 1} can be trained with some frozen (transfer=full trains all)"
-        )
     n_frozen = _n_frozen(list(stages.values()), config)
     frozen = list(stages.items())[:n_frozen]
     rest = list(stages.items())[n_frozen:]
@@ -72,6 +67,26 @@ def apply(network: Network, config: TransferConfig) -> Parts:
         above.add_module(name, stage)
     above.add_module("head", network.head)
     return Parts(below, above, tuple(stage for _, stage in frozen) if is_moving else ())
+
+
+def refuse_stages(trunk: nn.Sequential, config: TransferConfig) -> None:
+    """Check that a transfer mode can be done with a network, before anything is trained.
+
+    Raises:
+        ConfigError: it wants more stages trained than the trunk has with some left to freeze.
+    """
+    n_stages = sum(_has_weights(stage) for stage in trunk)
+    if config.trained != "stages" or config.stages < n_stages:
+        return
+    if n_stages == 1:
+        raise ConfigError(
+            "transfer=partial: the stages of this network are not known, so it can't be trained in "
+            "part; choose transfer=full or transfer=frozen, or another model"
+        )
+    raise ConfigError(
+        f"transfer.stages={config.stages}: the trunk has {n_stages} stages; at most "
+        f"{n_stages - 1} can be trained with some frozen (transfer=full trains all)"
+    )
 
 
 def _n_frozen(stages: list[nn.Module], config: TransferConfig) -> int:

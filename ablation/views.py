@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ablation.config import DataConfig, ModelConfig
+from ablation.config import DataConfig, ModelConfig, chosen
 from ablation.data import Split
 
 #: Tells the draws of one seed apart: the order of pictures from their views.
@@ -72,7 +72,8 @@ def training_view(split: Split, index: int, seed: int, epoch: int, config: DataC
     pixels = split.pixels(index)
     height, width = pixels.shape[:2]
     top, left, h, w, is_mirrored = _draw(height, width, int(split.keys[index]), seed, epoch, config)
-    view = _resize(pixels[top : top + h, left : left + w], (config.size, config.size))
+    size = chosen(config.size)
+    view = _resize(pixels[top : top + h, left : left + w], (size, size), config)
     return view.flip(-1) if is_mirrored else view
 
 
@@ -109,48 +110,58 @@ def padded(split: Split) -> Tensor:
     return out
 
 
-def resampled(pictures: Tensor, draws: Tensor, size: int) -> Tensor:
+def resampled(pictures: Tensor, draws: Tensor, size: int, interpolation: str) -> Tensor:
     """Training views made at once, on the pictures' device, without waiting for it.
 
-    They are those of `training_views` but for its rounding between two passes: a level or two.
+    They are those of `training_views` but for rounding: a level, rarely two.
 
     Args:
         pictures: uint8, shape (n, height, width, 3).
         draws: of `training_draws`, on the same device.
+        size: of the views, pixels a side.
+        interpolation: bilinear or bicubic.
 
     Returns:
         uint8, shape (n, 3, size, size), channels last.
     """
     n, height, width, _ = pictures.shape
     top, left, h, w, is_mirrored = draws.unbind(1)
-    rows = _triangles(top, h, height, size)
-    columns = _triangles(left, w, width, size)
+    rows = _weights(top, h, height, size, interpolation)
+    columns = _weights(left, w, width, size, interpolation)
     columns = torch.where(is_mirrored.bool()[:, None, None], columns.flip(1), columns)
-    # Two products of matrices for each picture: over its rows, then over its columns.
-    narrow = rows @ pictures.float().view(n, height, width * 3)
-    narrow = narrow.view(n, size, width, 3).transpose(1, 2).reshape(n, width, size * 3)
-    out = (columns @ narrow).view(n, size, size, 3)  # columns, rows
+    # Two products of matrices for each picture, in the CPU's order: columns, then rows.
+    by_column = pictures.float().transpose(1, 2).reshape(n, width, height * 3)
+    # As between the passes on a CPU: bicubic weights overshoot beside edges.
+    narrow = (columns @ by_column).round_().clamp_(0, 255)
+    by_row = narrow.view(n, size, height, 3).transpose(1, 2).reshape(n, height, size * 3)
+    out = (rows @ by_row).view(n, size, size, 3)
     return (
         out.round_()
         .clamp_(0, 255)
         .to(torch.uint8)
-        .permute(0, 3, 2, 1)
+        .permute(0, 3, 1, 2)
         .contiguous(memory_format=torch.channels_last)
     )
 
 
-def _triangles(start: Tensor, length: Tensor, n_pixels: int, size: int) -> Tensor:
-    """Weights of antialiased bilinear resizing of some pixels from `start`: (n, size, n_pixels).
+def _weights(start: Tensor, length: Tensor, n_pixels: int, size: int, interpolation: str) -> Tensor:
+    """Weights of antialiased resizing of some pixels from `start`: (n, size, n_pixels).
 
     Each output weighs the pixels by their distance from its centre, in pixels or, where the
-    picture shrinks, in outputs: those of torch's and PIL's resizing.
+    picture shrinks, in outputs: those of torch's and PIL's resizing (bicubic: Keys 1981, a = -0.5).
     """
     start, length = start[:, None, None].float(), length[:, None, None].float()
     outputs = torch.arange(size, device=start.device)[None, :, None]
     pixels = torch.arange(n_pixels, device=start.device)[None, None, :] - start
     scale = length / size
     distance = (pixels + 0.5 - (outputs + 0.5) * scale).abs() / scale.clamp_min(1)
-    weights = (1 - distance).clamp_min(0) * ((pixels >= 0) & (pixels < length))
+    if interpolation == "bilinear":
+        weights = (1 - distance).clamp_min(0)
+    else:
+        near = (1.5 * distance - 2.5) * distance**2 + 1
+        far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+        weights = torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
+    weights = weights * ((pixels >= 0) & (pixels < length))
     return weights / weights.sum(2, keepdim=True)
 
 
@@ -161,19 +172,22 @@ def validation_view(split: Split, index: int, config: DataConfig) -> Tensor:
 
 def centre_view(pixels: npt.NDArray[np.uint8], config: DataConfig) -> Tensor:
     height, width = pixels.shape[:2]
-    short = round(config.size / config.val_crop)
+    size = chosen(config.size)
+    short = round(size / chosen(config.val_crop))
     scale = short / min(height, width)
-    resized = _resize(pixels, (max(short, int(height * scale)), max(short, int(width * scale))))
-    top, left = ((side - config.size) // 2 for side in resized.shape[-2:])
-    return resized[:, top : top + config.size, left : left + config.size]
+    wanted = max(short, int(height * scale)), max(short, int(width * scale))
+    resized = _resize(pixels, wanted, config)
+    top, left = ((side - size) // 2 for side in resized.shape[-2:])
+    return resized[:, top : top + size, left : left + size]
 
 
-def _resize(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
-    """Antialiased bilinear: uint8 (h, w, 3) → uint8 (3, *size)."""
+def _resize(pixels: npt.NDArray[np.uint8], size: tuple[int, int], config: DataConfig) -> Tensor:
+    """Antialiased, by `config.interpolation`: uint8 (h, w, 3) → uint8 (3, *size)."""
     # torch warns of arrays that it may not write to; it does not write here.
     picture = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
     picture = picture.permute(2, 0, 1)[None]
-    return F.interpolate(picture, size=size, mode="bilinear", antialias=True)[0]
+    mode = chosen(config.interpolation)
+    return F.interpolate(picture, size=size, mode=mode, antialias=True)[0]
 
 
 def training_views(
@@ -193,8 +207,8 @@ def _stack(views: Sequence[Tensor]) -> Tensor:
 
 def normalise(views: Tensor, model: ModelConfig) -> Tensor:
     """uint8 views → float32 of the mean and deviation that the weights expect, channels last."""
-    mean = torch.tensor(model.mean, device=views.device).view(3, 1, 1) * 255
-    scale = 1 / (torch.tensor(model.std, device=views.device).view(3, 1, 1) * 255)
+    mean = torch.tensor(chosen(model.mean), device=views.device).view(3, 1, 1) * 255
+    scale = 1 / (torch.tensor(chosen(model.std), device=views.device).view(3, 1, 1) * 255)
     return (views - mean).mul_(scale)
 
 

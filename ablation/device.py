@@ -1,5 +1,7 @@
 """Where to compute, and in which arithmetic."""
 
+import os
+
 import torch
 
 from ablation import process
@@ -31,8 +33,20 @@ def precision(wanted: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if wanted == "bfloat16" else torch.float32
 
 
-def prepare() -> None:
-    """Settings of the process that cost no accuracy."""
+def prepare(threads: int | None = None) -> None:
+    """Settings of the process that computes.
+
+    The number of threads changes the order of sums, and so the last digits of a run and all that
+    follows from them. So it is the same in all processes of a command: a launcher's workers, who
+    would share out the cores, find it in ABLATION_THREADS.
+
+    Args:
+        threads: that compute on a CPU; None takes those of the command's first process, whose own
+            number torch decides (a thread for each core, or OMP_NUM_THREADS).
+    """
+    wanted = threads or int(os.environ.get("ABLATION_THREADS") or torch.get_num_threads())
+    os.environ["ABLATION_THREADS"] = str(wanted)
+    torch.set_num_threads(wanted)
     process.keep_memory()
     # No slow path for tiny numbers: training from scratch meets many.
     torch.set_flush_denormal(True)

@@ -107,6 +107,8 @@ def _networks(configs: Sequence[Config]) -> Iterator[str]:
     """
     from ablation import device, model, preprocessing, transfer
 
+    # Here, so that a launcher's workers find the number of threads in their environment.
+    device.prepare(configs[0].threads)
     for wanted in {config.device for config in configs}:
         device.choose(wanted)
     pretrained = {

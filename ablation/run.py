@@ -59,7 +59,7 @@ def train(
         levels: each factor's level.
         on_epoch: called with each epoch's metrics.
     """
-    device.prepare()
+    device.prepare(config.threads)
     name, fingerprint = run_name(config, levels), schema.fingerprint(config)
     open_log = functools.partial(tracking.RunLog, client, experiment_id, name)
     try:
@@ -131,7 +131,7 @@ def _train(
     first_filters = _first_filters(network)
     parts = transfer.apply(network, config.transfer)
     before = parts.frozen_digest()
-    _quicken(parts, schema.chosen(config.data.size), place, precision)
+    quicken(parts, schema.chosen(config.data.size), place, precision)
     fed = feed(parts, pictures, config, place, precision)
 
     def after_epoch(row: Epoch) -> None:
@@ -162,6 +162,7 @@ def _train(
         "applied_l2": f"{result.applied['l2']:.6g}",
         "n_steps": str(result.n_steps),
         "device": str(place),
+        "threads": str(torch.get_num_threads()),
         "precision": str(precision).removeprefix("torch."),
     }
     last_filters = _first_filters(network)
@@ -178,7 +179,7 @@ def _first_filters(network: nn.Module) -> npt.NDArray[np.float32] | None:
     return None
 
 
-def _quicken(parts: Parts, size: int, place: torch.device, precision: torch.dtype) -> None:
+def quicken(parts: Parts, size: int, place: torch.device, precision: torch.dtype) -> None:
     """On a CPU, the fast layers where something is trained whose slow ones cost time."""
     has_maps = any(isinstance(module, nn.Conv2d) for module in parts.above.modules())
     if place.type == "cpu" and precision == torch.float32 and has_maps:

@@ -209,15 +209,18 @@ def same_versions(table: pd.DataFrame) -> Check:
 
 
 def same_arithmetic(table: pd.DataFrame) -> Check:
-    """One kind of device and one precision: a difference is a warning."""
+    """One kind of device, one precision, one number of threads: a difference is a warning."""
     device = column(table, "tags.device").str.partition(":")[0]
-    kinds = (device + ", " + column(table, "tags.precision")).dropna()
+    threads = column(table, "tags.threads").map(_threads, na_action="ignore").fillna("")
+    # A GPU's sums don't depend on the threads beside it.
+    threads = threads.where(device == "cpu", "")
+    kinds = (device + ", " + column(table, "tags.precision") + threads).dropna()
     warnings: tuple[str, ...] = ()
     if kinds.nunique() > 1:
         counts = "; ".join(f"{kind}: {_runs(n)}" for kind, n in kinds.value_counts().items())
         warnings = (f"runs were computed in different ways: {counts}",)
     return Check(
-        "all runs used one kind of device and one precision",
+        "all runs used one kind of device, one precision and one number of threads",
         len(kinds),
         len(table),
         warnings=warnings,
@@ -293,6 +296,10 @@ def _names(names: Iterable[str], most: int = 5) -> str:
     listed = list(names)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
+
+
+def _threads(number: str) -> str:
+    return f", {number} thread{'' if number == '1' else 's'}"
 
 
 def _runs(number: int) -> str:

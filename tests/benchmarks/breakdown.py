@@ -76,7 +76,7 @@ def ours(config: Config) -> Seconds:
 def naive(config: Config) -> Seconds:
     from tests.benchmarks.naive import datasets, network, transforms
 
-    net = network(config.model.name, "full")
+    net = network("efficientnet_lite0", "full")
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     size, batch, root = config.data.size, config.batch_size, Path(config.data.root or "")
     pixels = [transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]

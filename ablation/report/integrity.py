@@ -211,9 +211,9 @@ def same_versions(table: pd.DataFrame) -> Check:
 def same_arithmetic(table: pd.DataFrame) -> Check:
     """One kind of device, one precision, one number of threads: a difference is a warning."""
     device = column(table, "tags.device").str.partition(":")[0]
-    threads = column(table, "tags.threads").map(_threads, na_action="ignore").fillna("")
+    threads = column(table, "tags.threads").map(_threads, na_action="ignore")
     # A GPU's sums don't depend on the threads beside it.
-    threads = threads.where(device == "cpu", "")
+    threads = threads.astype(object).where(threads.notna() & (device == "cpu"), "")
     kinds = (device + ", " + column(table, "tags.precision") + threads).dropna()
     warnings: tuple[str, ...] = ()
     if kinds.nunique() > 1:

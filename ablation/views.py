@@ -19,6 +19,8 @@ from ablation.data import Split
 
 #: Tells the draws of one seed apart: the order of pictures from their views.
 ORDER, VIEW = 0, 1
+#: How many views' sides a resized picture may be long; of a longer one only the part is made.
+LONGEST = 16
 
 
 def order(n_pictures: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -160,12 +162,57 @@ def validation_view(split: Split, index: int, config: DataConfig) -> Tensor:
 
 
 def centre_view(pixels: npt.NDArray[np.uint8], config: DataConfig) -> Tensor:
+    """The same of decoded pixels, shape (height, width, 3), of any shape."""
     height, width = pixels.shape[:2]
     short = round(config.size / config.val_crop)
     scale = short / min(height, width)
-    resized = _resize(pixels, (max(short, int(height * scale)), max(short, int(width * scale))))
-    top, left = ((side - config.size) // 2 for side in resized.shape[-2:])
-    return resized[:, top : top + config.size, left : left + config.size]
+    whole = (max(short, int(height * scale)), max(short, int(width * scale)))
+    corner = ((whole[0] - config.size) // 2, (whole[1] - config.size) // 2)
+    if max(whole) > LONGEST * config.size:
+        return _resized_part(pixels, whole, corner, config.size)
+    resized = _resize(pixels, whole)
+    return resized[:, corner[0] : corner[0] + config.size, corner[1] : corner[1] + config.size]
+
+
+def _resized_part(
+    pixels: npt.NDArray[np.uint8], whole: tuple[int, int], corner: tuple[int, int], size: int
+) -> Tensor:
+    """What `_resize` to `whole` has from `corner` on, within a level, without making the rest.
+
+    A picture of 1 × 10,000 pixels would become one of 256 × 2,560,000.
+
+    Args:
+        pixels: shape (height, width, 3).
+        whole: height and width of the picture resized.
+        corner: top and left of the part.
+        size: its side.
+
+    Returns:
+        uint8, shape (3, size, size).
+    """
+    (top, rows), (left, columns) = (
+        _part_of_triangles(n_pixels, n_outputs, first, size)
+        for n_pixels, n_outputs, first in zip(pixels.shape[:2], whole, corner, strict=True)
+    )
+    part = pixels[top : top + rows.shape[1], left : left + columns.shape[1]]
+    source = torch.from_numpy(part.astype(np.float32)).permute(2, 0, 1)
+    return (rows @ (source @ columns.T)).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _part_of_triangles(n_pixels: int, n_outputs: int, first: int, count: int) -> tuple[int, Tensor]:
+    """Weights of some outputs of antialiased bilinear resizing, over the pixels that they need.
+
+    Returns:
+        The first of these pixels, and the weights: shape (count, n_needed).
+    """
+    scale = n_pixels / n_outputs
+    reach = max(scale, 1.0)
+    centres = (first + torch.arange(count, dtype=torch.float64) + 0.5) * scale
+    start = max(0, int(centres[0] - reach))
+    end = min(n_pixels, int(centres[-1] + reach) + 1)
+    distance = (torch.arange(start, end) + 0.5 - centres[:, None]).abs() / reach
+    weights = (1 - distance).clamp_min(0)
+    return start, (weights / weights.sum(1, keepdim=True)).float()
 
 
 def _resize(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> Tensor:

@@ -95,10 +95,10 @@ def find(root: Path, extra_formats: Sequence[str]) -> Found:
         for label, name in enumerate(names):
             if name not in by_name:
                 continue
-            listing = _class_pictures(by_name[name], accepted)
-            splits[split] += [(path, label) for path in listing.pictures]
-            others += listing.others
-            nested += [path for path in listing.pictures if path.parent != by_name[name]]
+            inside = _class_pictures(by_name[name], accepted)
+            splits[split] += [(path, label) for path in inside.pictures]
+            others += inside.others
+            nested += [path for path in inside.pictures if path.parent != by_name[name]]
     notes = [*_unused(root, folders, accepted), *_nested(root, nested)]
     if others:
         notes.append(not_read(others, root) + how_to_read(others))

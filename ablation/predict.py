@@ -180,7 +180,8 @@ def find_pictures(
             if not inside.pictures:
                 missing.append(f"{path}: no pictures in this folder{others and '; ' + others}")
             elif others:
-                notes.append(f"{path}: {others}; a file is read when it is named")
+                hint = "; name a file to have it read" if folders.how_to_read(inside.others) else ""
+                notes.append(f"{path}: {others}{hint}")
         elif os.path.exists(path):
             paths.append(path)
         else:

@@ -5,6 +5,7 @@ Imports neither torch nor MLflow, so that a mistake is answered at once.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -54,6 +55,9 @@ def setting(
 class DataConfig:
     source: str = setting(choices=("digits", "folder", "archive"))
     root: str | None = setting(None, result=False)
+    extra_formats: list[str] = setting([])
+    background: list[int] = setting([255, 255, 255], least=0, most=255)
+    value_range: list[float] | None = setting(None)
     train_pictures: int | None = setting(None, least=1)
     val_pictures: int | None = setting(None, least=1)
     val_fraction: float = setting(0.2, above=0, below=1)
@@ -261,6 +265,9 @@ def _problems(config: Config) -> Iterator[str]:
             "data.root is not set: name the folder of the pictures, data.root=FOLDER with "
             "train/<class>/ and val/<class>/, or with one folder a class"
         )
+    if len(config.data.background) != 3:
+        yield f"data.background={config.data.background}: takes red, green and blue, 0 to 255"
+    yield from _no_range("data.value_range", config.data.value_range)
     if config.optimizer.nesterov and config.optimizer.momentum == 0:
         yield "optimizer.nesterov=true needs optimizer.momentum above 0"
     if any(part is not None and len(part) != 3 for part in (config.model.mean, config.model.std)):
@@ -288,6 +295,13 @@ def _out_of_range(key: str, value: Any, metadata: Mapping[str, Any]) -> Iterator
     if any(not holds[name](limit) for name, limit in limits.items()) or value == float("inf"):
         wanted = " and ".join(f"{words[name]} {limit:g}" for name, limit in limits.items())
         yield f"{key}={value}: must be {'finite and ' if value == float('inf') else ''}{wanted}"
+
+
+def _no_range(key: str, value: list[float] | None) -> Iterator[str]:
+    if value is None:
+        return
+    if len(value) != 2 or not all(map(math.isfinite, value)) or value[0] >= value[1]:
+        yield f"{key}={value}: takes the value that is black and the larger one that is white"
 
 
 def _is_folder_name(name: str) -> bool:

@@ -30,6 +30,8 @@ Indices = npt.NDArray[np.int64]
 
 #: Pixels of the largest picture that is resampled on a device: a batch of them is there as float32.
 RESIDENT_PIXELS = 2_000_000
+#: Its longest side: each pixel along it has a weight for each of a view's.
+RESIDENT_SIDE = 20_000
 #: Pictures a forward pass of a frozen or validating network, by kind of device.
 EVALUATION_BATCH = {"cpu": 32}
 
@@ -114,7 +116,9 @@ def _fit_on_device(split: Split) -> bool:
         return False
     sizes = np.array([split.pixels(index).shape[:2] for index in range(len(split))])
     pixels = int(sizes.max(0).prod())
-    return pixels <= RESIDENT_PIXELS and 3 * pixels * len(split) <= 2 * split.bytes + 1e8
+    if pixels > RESIDENT_PIXELS or sizes.max() > RESIDENT_SIDE:
+        return False
+    return 3 * pixels * len(split) <= 2 * split.bytes + 1e8
 
 
 #: Training pictures on a device, by their digests: the runs of a study share them.

@@ -95,7 +95,7 @@ def _pictures(configs: Sequence[Config]) -> Iterator[str]:
         pictures = data.load(config.data, config.cache.pictures_gb)
         name = config.data.root if config.data.source != "digits" else config.data.source
         yield f"{name}: {pictures.summary()}"
-        yield from (f"note: {note}" for note in pictures.notes)
+        yield from pictures.lines()
 
 
 def _networks(configs: Sequence[Config]) -> Iterator[str]:

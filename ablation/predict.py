@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ablation.config import Config
-    from ablation.data import Pixels
+    from ablation.decode import Facts, Pixels, Reading
     from ablation.transfer import Parts
 
 EXAMPLES = """\
@@ -97,12 +97,14 @@ class Predictions:
     Attributes:
         paths: of the pictures that were read.
         probabilities: one row a picture, each of shape (n_classes,).
+        facts: what decoding each told.
         thumbnails: as many, where they are wanted, up to `MOST_TILES`.
         unreadable: a line on each picture that was not.
     """
 
     paths: list[Path] = field(default_factory=list)
     probabilities: "list[npt.NDArray[np.float32]]" = field(default_factory=list)
+    facts: "list[Facts]" = field(default_factory=list)
     thumbnails: "list[Pixels]" = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
@@ -123,7 +125,10 @@ def predict(arguments: argparse.Namespace) -> int:
         ConfigError: a run that can't be used, no picture at all, a sheet that can't be written.
     """
     _check(arguments)
-    paths, missing = find_pictures(arguments.pictures)
+    from ablation import folders
+
+    # What no run would read is answered before one is looked for.
+    paths, missing, _ = find_pictures(arguments.pictures, folders.FORMATS | folders.readable())
     if not paths:
         raise PredictError(_listed(missing))
     client = connect(arguments.tracking_uri)
@@ -133,43 +138,70 @@ def predict(arguments: argparse.Namespace) -> int:
         run = finished_run(client, arguments.run)
     classifier = load(client, run, arguments.tracking_uri)
     process.imported()
+    accepted = folders.formats(classifier.config.data.extra_formats)
+    paths, missing, notes = find_pictures(arguments.pictures, accepted)
     found = classify(classifier, paths, keep_thumbnails=bool(arguments.out))
-    if found.paths:
-        from rich.console import Console
-
-        # A file or a pipe has no width to fit into.
-        width = None if sys.stdout.isatty() else 10_000
-        Console(highlight=False, width=width).print(table(classifier, found, arguments.top))
-        if arguments.out:
-            _save_sheet(classifier, found, arguments.out)
+    _tell(classifier, found, notes, arguments.top)
+    if found.paths and arguments.out:
+        _save_sheet(classifier, found, arguments.out)
     unreadable = missing + found.unreadable
     if unreadable:
         raise PredictError(_listed(unreadable))
     return 0
 
 
-def find_pictures(asked: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """The files to read, folders searched as a class folder is, and a line on each that is not."""
-    from ablation.data import SUFFIXES
+def find_pictures(
+    asked: Sequence[Path], accepted: frozenset[str]
+) -> tuple[list[Path], list[str], list[str]]:
+    """The files to read: those that are named, and a folder's as those of a class folder.
+
+    Args:
+        accepted: suffixes of what is read of a folder; what is named is read whatever it is called.
+
+    Returns:
+        The files, a line on each that is not there, and notes on what folders hold beside them.
+    """
+    from ablation import folders
 
     paths: list[Path] = []
-    missing = []
+    missing, notes = [], []
     for path in asked:
-        if os.path.isdir(path):
-            inside = sorted(
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower() in SUFFIXES
-                and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            )
-            paths += inside
-            if not inside:
-                missing.append(f"{path}: no pictures in this folder")
+        if not folders.is_text(str(path)):
+            shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+            missing.append(f"{shown}: its name is not UTF-8; rename it")
+        elif os.path.isdir(path):
+            try:
+                inside = folders.listing(path, accepted)
+            except folders.DataError as error:
+                missing.append(str(error))
+                continue
+            others = folders.not_read(inside.others, path) if inside.others else ""
+            paths += inside.pictures
+            if not inside.pictures:
+                missing.append(f"{path}: no pictures in this folder{others and '; ' + others}")
+            elif others:
+                hint = "; name a file to have it read" if folders.how_to_read(inside.others) else ""
+                notes.append(f"{path}: {others}{hint}")
         elif os.path.exists(path):
             paths.append(path)
         else:
             missing.append(f"{path}: there is no such file")
-    return paths, missing
+    return paths, missing, notes
+
+
+def _tell(classifier: Classifier, found: Predictions, notes: Sequence[str], top: int) -> None:
+    """What should be known of the pictures, then what the network says of them."""
+    from rich.console import Console
+
+    from ablation import remarks
+
+    # A file or a pipe has no width to fit into.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    of_pictures = remarks.of_pictures(list(zip(map(str, found.paths), found.facts, strict=True)))
+    for note in (*notes, *of_pictures):
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    if found.paths:
+        console.print(table(classifier, found, top))
 
 
 def connect(uri: str | None) -> "MlflowClient":
@@ -353,45 +385,46 @@ def classify(
     import numpy as np
 
     from ablation import figures
+    from ablation.decode import Reading
 
     found = Predictions()
-    for batch in _batches(paths):
-        readable = [(path, pixels) for path, pixels in batch if not isinstance(pixels, str)]
+    for batch in _batches(paths, Reading.of(classifier.config.data)):
+        readable = [(path, *read) for path, read in batch if not isinstance(read, str)]
         found.unreadable += [f"{path}: {why}" for path, why in batch if isinstance(why, str)]
         if not readable:
             continue
-        found.probabilities += list(classifier.probabilities([pixels for _, pixels in readable]))
-        found.paths += [path for path, _ in readable]
+        found.probabilities += list(classifier.probabilities([pixels for _, pixels, _ in readable]))
+        found.paths += [path for path, _, _ in readable]
+        found.facts += [facts for _, _, facts in readable]
         if keep_thumbnails:
             left = MOST_TILES - len(found.thumbnails)
             found.thumbnails += [
-                np.asarray(figures.thumbnail(pixels, figures.SIDE)) for _, pixels in readable[:left]
+                np.asarray(figures.thumbnail(pixels, figures.SIDE))
+                for _, pixels, _ in readable[:left]
             ]
     return found
 
 
-def _batches(paths: Sequence[Path]) -> "Iterator[list[tuple[Path, Pixels | str]]]":
+def _batches(
+    paths: Sequence[Path], reading: "Reading"
+) -> "Iterator[list[tuple[Path, tuple[Pixels, Facts] | str]]]":
     with ThreadPoolExecutor() as threads:
         for first in range(0, len(paths), BATCH):
             part = paths[first : first + BATCH]
-            yield list(zip(part, threads.map(_read, part), strict=True))
+            read = threads.map(lambda path: _read(path, reading), part)
+            yield list(zip(part, read, strict=True))
 
 
-def _read(path: Path) -> "Pixels | str":
+def _read(path: Path, reading: "Reading") -> "tuple[Pixels, Facts] | str":
     """A picture's pixels, or the reason why it has none."""
-    from PIL import UnidentifiedImageError
-
-    from ablation.data import decode
+    from ablation.decode import DecodeError, decode
 
     try:
-        return decode(path.read_bytes())
-    except UnidentifiedImageError:
-        return "not a picture"
+        return decode(path.read_bytes(), reading)
+    except DecodeError as error:
+        return str(error)
     except OSError as error:
         return error.strerror or str(error)
-    # Pillow's readers raise nearly anything on a damaged file.
-    except Exception as error:
-        return f"not a picture that can be read ({_brief(error)})"
 
 
 def table(classifier: Classifier, found: Predictions, top: int) -> "Table":

@@ -19,6 +19,8 @@ from ablation.data import Split
 
 #: Tells the draws of one seed apart: the order of pictures from their views.
 ORDER, VIEW = 0, 1
+#: How many views' sides a resized picture may be long; of a longer one only the part is made.
+LONGEST = 16
 
 
 def order(n_pictures: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -155,14 +157,17 @@ def _weights(start: Tensor, length: Tensor, n_pixels: int, size: int, interpolat
     pixels = torch.arange(n_pixels, device=start.device)[None, None, :] - start
     scale = length / size
     distance = (pixels + 0.5 - (outputs + 0.5) * scale).abs() / scale.clamp_min(1)
-    if interpolation == "bilinear":
-        weights = (1 - distance).clamp_min(0)
-    else:
-        near = (1.5 * distance - 2.5) * distance**2 + 1
-        far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-        weights = torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
-    weights = weights * ((pixels >= 0) & (pixels < length))
+    weights = _kernel(distance, interpolation) * ((pixels >= 0) & (pixels < length))
     return weights / weights.sum(2, keepdim=True)
+
+
+def _kernel(distance: Tensor, interpolation: str) -> Tensor:
+    """Weights by the distance from an output's centre, of any shape."""
+    if interpolation == "bilinear":
+        return (1 - distance).clamp_min(0)
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
 
 
 def validation_view(split: Split, index: int, config: DataConfig) -> Tensor:
@@ -171,14 +176,66 @@ def validation_view(split: Split, index: int, config: DataConfig) -> Tensor:
 
 
 def centre_view(pixels: npt.NDArray[np.uint8], config: DataConfig) -> Tensor:
+    """The same of decoded pixels, shape (height, width, 3), of any shape."""
     height, width = pixels.shape[:2]
     size = chosen(config.size)
     short = round(size / chosen(config.val_crop))
     scale = short / min(height, width)
-    wanted = max(short, int(height * scale)), max(short, int(width * scale))
-    resized = _resize(pixels, wanted, config)
-    top, left = ((side - size) // 2 for side in resized.shape[-2:])
-    return resized[:, top : top + size, left : left + size]
+    whole = (max(short, int(height * scale)), max(short, int(width * scale)))
+    corner = ((whole[0] - size) // 2, (whole[1] - size) // 2)
+    if max(whole) > LONGEST * size:
+        return _resized_part(pixels, whole, corner, config)
+    resized = _resize(pixels, whole, config)
+    return resized[:, corner[0] : corner[0] + size, corner[1] : corner[1] + size]
+
+
+def _resized_part(
+    pixels: npt.NDArray[np.uint8],
+    whole: tuple[int, int],
+    corner: tuple[int, int],
+    config: DataConfig,
+) -> Tensor:
+    """What `_resize` to `whole` has from `corner` on, within a level, without making the rest.
+
+    A picture of 1 × 10,000 pixels would become one of 256 × 2,560,000.
+
+    Args:
+        pixels: shape (height, width, 3).
+        whole: height and width of the picture resized.
+        corner: top and left of the part.
+
+    Returns:
+        uint8, shape (3, size, size).
+    """
+    size, interpolation = chosen(config.size), chosen(config.interpolation)
+    (top, rows), (left, columns) = (
+        _weights_of_part(n_pixels, n_outputs, first, size, interpolation)
+        for n_pixels, n_outputs, first in zip(pixels.shape[:2], whole, corner, strict=True)
+    )
+    part = pixels[top : top + rows.shape[1], left : left + columns.shape[1]]
+    source = torch.from_numpy(part.astype(np.float32)).permute(2, 0, 1)
+    # As torch does between its two passes: bicubic weights overshoot beside edges.
+    narrow = (source @ columns.T).clamp_(0, 255)
+    return (rows @ narrow).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _weights_of_part(
+    n_pixels: int, n_outputs: int, first: int, count: int, interpolation: str
+) -> tuple[int, Tensor]:
+    """Weights of some outputs of antialiased resizing, over the pixels that they need.
+
+    Returns:
+        The first of these pixels, and the weights: shape (count, n_needed).
+    """
+    scale = n_pixels / n_outputs
+    reach = max(scale, 1.0)
+    centres = (first + torch.arange(count, dtype=torch.float64) + 0.5) * scale
+    # A bicubic weight reaches twice as far as a bilinear one.
+    start = max(0, int(centres[0] - 2 * reach))
+    end = min(n_pixels, int(centres[-1] + 2 * reach) + 1)
+    distance = (torch.arange(start, end) + 0.5 - centres[:, None]).abs() / reach
+    weights = _kernel(distance, interpolation)
+    return start, (weights / weights.sum(1, keepdim=True)).float()
 
 
 def _resize(pixels: npt.NDArray[np.uint8], size: tuple[int, int], config: DataConfig) -> Tensor:

@@ -100,6 +100,46 @@ def test_a_validation_view_is_what_torchvision_makes_of_it(
     assert (view.int() - wanted.int()).abs().max() <= 1
 
 
+def whole_then_cut(pixels: np.ndarray, settings: DataConfig) -> torch.Tensor:
+    """The definition: the whole picture resized, then its centre cut out."""
+    short = round(settings.size / settings.val_crop)
+    scale = short / min(pixels.shape[:2])
+    sides = [max(short, int(side * scale)) for side in pixels.shape[:2]]
+    picture = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    mode = settings.interpolation
+    resized = torch.nn.functional.interpolate(picture, sides, mode=mode, antialias=True)[0]
+    top, left = ((side - settings.size) // 2 for side in sides)
+    return resized[:, top : top + settings.size, left : left + settings.size]
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", [(375, 500), (500, 375), (31, 33), (200, 200), (60, 700)])
+def test_the_centre_of_an_ordinary_picture_is_exactly_that_of_the_whole(
+    shape: tuple[int, int], interpolation: str
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    for size, val_crop in ((32, 0.875), (96, 0.875), (64, 1.0)):
+        settings = config(size=size, val_crop=val_crop, interpolation=interpolation)
+        assert torch.equal(views.centre_view(pixels, settings), whole_then_cut(pixels, settings))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(
+    "shape", [(1, 100), (100, 1), (20, 700), (301, 5), (40, 3000), (9000, 300)]
+)
+def test_the_centre_of_a_long_picture_is_that_of_the_whole_within_a_level(
+    shape: tuple[int, int], interpolation: str
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    ramp = np.linspace(0, 255, noise.size).reshape(noise.shape).astype(np.uint8)
+    for size, val_crop in ((32, 0.875), (96, 0.875), (64, 1.0)):
+        settings = config(size=size, val_crop=val_crop, interpolation=interpolation)
+        for pixels in (noise, ramp, 255 * (noise > 127).astype(np.uint8)):
+            found, wanted = views.centre_view(pixels, settings), whole_then_cut(pixels, settings)
+            assert found.shape == wanted.shape
+            assert (found.int() - wanted.int()).abs().max() <= 1
+
+
 def test_normalised_views_have_the_mean_and_deviation_that_the_weights_expect() -> None:
     model = ModelConfig("timm", "x", "", mean=[0.5, 0.4, 0.3], std=[0.2, 0.25, 0.5])
     batch = torch.tensor([[[[255]], [[102]], [[0]]]], dtype=torch.uint8)

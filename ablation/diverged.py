@@ -31,27 +31,26 @@ class DivergedError(ConfigError):
 
     Attributes:
         epoch: the one in which that was seen, from 1.
-        what: the numbers that are not finite: "training loss nan, validation loss inf".
+        what: the number that is not finite: "training loss nan".
     """
 
     def __init__(self, epoch: int, what: str) -> None:
-        super().__init__(f"{LEAD}{epoch}: {what}")
+        super().__init__(f"{LEAD}{epoch} ({what})")
         self.epoch = epoch
         self.what = what
 
     def at(self, settings: Mapping[str, object]) -> str:
         """The sentence with the settings under which it happened."""
         named = ", ".join(f"{key}={_shown(value)}" for key, value in settings.items())
-        return f"{LEAD}{self.epoch} at {named}: {self.what}"
+        return f"{LEAD}{self.epoch} at {named} ({self.what})"
 
 
 def not_finite(numbers: Mapping[str, float]) -> str:
-    """Those of the named numbers that are not finite, in words; empty where all are."""
-    return ", ".join(f"{name} {value}" for name, value in numbers.items() if not is_finite(value))
-
-
-def is_finite(value: float) -> bool:
-    return math.isfinite(value) and abs(value) < LARGEST
+    """The first of the named numbers that is not finite, in words; empty where all are."""
+    for name, value in numbers.items():
+        if not math.isfinite(value) or abs(value) >= LARGEST:
+            return f"{name} {'nan' if math.isnan(value) else 'inf'}"
+    return ""
 
 
 def reason(run: "Run") -> str:
@@ -64,7 +63,7 @@ def reason(run: "Run") -> str:
         metrics = run.data.metrics
         found = {name: metrics[key] for key, name in LOSSES.items() if key in metrics}
         wrong = not_finite(found)
-        return f"diverged, and was logged as finished: {wrong}" if wrong else ""
+        return f"diverged, though it was logged as finished ({wrong})" if wrong else ""
     error = str(run.data.tags.get("error", ""))
     return error if run.info.status == "FAILED" and error.startswith(LEAD) else ""
 

@@ -151,10 +151,8 @@ class Norm(nn.BatchNorm2d):
         if self.num_batches_tracked is not None:
             self.num_batches_tracked += 1
         rest = (self.weight, self.bias, self, self._cuts or UNBOUNDED)
-        if filters:
-            y = _Widen.apply(x, *filters, *rest)  # type: ignore[no-untyped-call]
-        else:
-            y = _Normalise.apply(x, *rest)  # type: ignore[no-untyped-call]
+        way = _Widen if filters else _Normalise
+        y = way.apply(x, *filters, *rest)  # type: ignore[no-untyped-call]
         return y if self._cuts else self.act(y)  # type: ignore[no-any-return]
 
     def _can_take(self, x: Tensor) -> bool:

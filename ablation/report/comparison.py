@@ -561,7 +561,8 @@ def _where_nothing_changed(claim: Claim) -> str:
     if not isinstance(claim, LevelEffect) or not claim.same_with:
         return ""
     arms = " and with ".join(_level_name(factor, level) for factor, level in claim.same_with)
-    return f"; with {arms}, {claim.factor} changed no prediction"
+    where = "" if claim.matched == claim.possible else " in these pairs"
+    return f"; with {arms}, {claim.factor} changed no prediction{where}"
 
 
 def _interaction_names(claim: Interaction) -> tuple[str, str, str]:

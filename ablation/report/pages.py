@@ -145,7 +145,7 @@ def _what(results: Results) -> Iterator[Block]:
 
 def _diverged(results: Results) -> Iterator[Block]:
     """The cells of which nothing may be claimed, because runs of theirs came to no number."""
-    cells = [f"{name} ({how_many})" for name, how_many in tables.have_diverged(results)]
+    cells = tables.have_diverged(results)
     if cells:
         are = "cells hold" if len(cells) > 1 else "cell holds"
         text = (
@@ -251,8 +251,8 @@ def _effects_in_words(results: Results, claims: Sequence[LevelEffect]) -> Iterat
 
 
 def _sentence(results: Results, claim: Claim) -> str:
-    note = tuning_note(results, claim)
-    return in_words(claim, results.config.difference) + (f"; {note}" if note else "") + "."
+    notes = [tables.left_out(results, claim), tuning_note(results, claim)]
+    return "; ".join([in_words(claim, results.config.difference), *filter(None, notes)]) + "."
 
 
 def _interactions_in_words(

@@ -117,14 +117,35 @@ def n_diverged(cell: Cell) -> str:
     return f"{n} of {count(n + len(cell.seeds), 'seed')} diverged" if n else ""
 
 
-def have_diverged(results: Results) -> list[tuple[str, str]]:
-    """The name of each cell in which runs diverged, and how many of them did."""
+def have_diverged(results: Results) -> list[str]:
+    """Each cell in which runs diverged, and how many: "full, l1 (1 of 3 seeds)"."""
     lost = [
-        (cell_name(one.levels), "all of them" if len(one.seeds) > 1 else "its only run")
+        (one.levels, f"all {len(one.seeds)} seeds" if len(one.seeds) > 1 else "its only run")
         for one in results.lost
     ]
-    some = [(cell_name(cell.levels), n_diverged(cell)) for cell in results.cells if cell.diverged]
-    return lost + some
+    some = [
+        (cell.levels, n_diverged(cell).removesuffix(" diverged"))
+        for cell in results.cells
+        if cell.diverged
+    ]
+    return [f"{cell_name(levels)} ({how_many})" for levels, how_many in lost + some]
+
+
+def left_out(results: Results, claim: Claim) -> str:
+    """What a claim about levels leaves out because runs diverged there; empty where nothing."""
+    ended = [
+        *(one.levels for one in results.lost),
+        *(c.levels for c in results.cells if c.diverged),
+    ]
+    cells = [count(len(ended), "cell")] if isinstance(claim, Interaction) and ended else []
+    if isinstance(claim, LevelEffect):
+        at = results.factors.index(claim.factor)
+        of_level = {
+            level: sum(levels[at] == level for levels in ended)
+            for level in (claim.level, claim.baseline)
+        }
+        cells = [f"{count(n, 'cell')} with {level}" for level, n in of_level.items() if n]
+    return f"runs diverged in {' and '.join(cells)}, which this leaves out" if cells else ""
 
 
 def verdict_of_same(claim: Claim) -> str:
@@ -718,6 +739,11 @@ CLAIM_COLUMNS = [
 ]  # fmt: skip
 
 
+def _notes(results: Results, claim: Claim) -> str:
+    notes = _sameness(claim), left_out(results, claim), tuning_note(results, claim)
+    return "; ".join(filter(None, notes))
+
+
 def _sameness(claim: Claim) -> str:
     """Where a claim's sides gave the same answers."""
     if claim.same:
@@ -752,8 +778,6 @@ def _claim_rows(results: Results) -> Iterator[dict[str, Any]]:
                     "n_seeds": claim.found.n_seeds,
                     "n_pictures": claim.found.n_images,
                     "interval_covers": claim.found.covers,
-                    "note": "; ".join(
-                        filter(None, [_sameness(claim), tuning_note(results, claim)])
-                    ),
+                    "note": _notes(results, claim),
                     "in_words": in_words(claim, results.config.difference),
                 }

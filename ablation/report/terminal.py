@@ -21,7 +21,7 @@ def main_table(results: Results) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"BREACH: {breach}.", style="bold red") for breach in results.breaches
     ]
-    cells = [f"{name}: {how_many}" for name, how_many in tables.have_diverged(results)]
+    cells = tables.have_diverged(results)
     if cells:
         more = f"; and {len(cells) - MOST_NAMED} more" if len(cells) > MOST_NAMED else ""
         text = f"DIVERGED, and so not ranked: {'; '.join(cells[:MOST_NAMED])}{more}."

@@ -18,8 +18,8 @@ Floats = npt.NDArray[np.floating]
 NEAREST = 1
 #: Most pictures that a run keeps: features of training ones, distances of validation ones.
 MOST_TRAINING, MOST_VALIDATION = 128, 1_000
-#: A picture is far where at least this share of the validation pictures is nearer.
-FAR = 0.99
+#: A picture is far, or rather far, where at least this share of the validation pictures is nearer.
+FAR, RATHER_FAR = 0.99, 0.95
 #: The same picture's distance may differ by this much between two ways to compute it.
 ROUNDING = 1e-4
 

@@ -39,6 +39,11 @@ class Known:
     training: npt.NDArray[np.float16]
     validation: npt.NDArray[np.float32]
 
+    @property
+    def is_of_use(self) -> bool:
+        """False for a network that sees all pictures alike: it can't tell a stranger."""
+        return bool(self.validation[-1] > ROUNDING)
+
     def share_nearer(self, features: Floats) -> npt.NDArray[np.float64]:
         """The share of the validation pictures that lie nearer: shape (n,), 0..1."""
         found = distances(features, self.training)

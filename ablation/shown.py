@@ -40,6 +40,11 @@ def warnings(classifier: "Classifier", found: "Predictions") -> Iterator[str]:
             "by an earlier version (rerun=true trains it again)."
         )
         return
+    if not classifier.known.is_of_use:
+        yield (
+            "This run's network sees all pictures alike, so it can't tell how far one is from its "
+            "training pictures."
+        )
     n_far = sum(map(is_far, found.shares_nearer))
     if n_far:
         n = len(found.paths)
@@ -127,7 +132,7 @@ def sheet(classifier: "Classifier", found: "Predictions") -> "Image.Image":
         said = f"{classifier.classes[first]} {probabilities[first]:.1%}"
         lines = [(said, figures.BLUE), (file.name, figures.GREY)]
         if is_far(share):
-            lines.append((FAR, figures.ORANGE))
+            lines.append(("far from training", figures.ORANGE))
         tiles.append(figures.Tile(pixels, tuple(lines), figures.ORANGE if is_far(share) else None))
     n_left = len(found.paths) - len(tiles)
     note = f"by {classifier.name}" + (f"; {n_left} more are not shown" if n_left else "")

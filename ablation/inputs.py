@@ -45,6 +45,9 @@ class Inputs(Protocol):
     def evaluation(self, name: str) -> Iterator[Tensor]:
         """Every picture of a split (val, test) in order, in batches of any size."""
 
+    def sample(self, indices: Indices) -> Iterator[Tensor]:
+        """Some training pictures, seen as validation pictures are, in batches of any size."""
+
 
 @dataclass
 class Views:
@@ -91,9 +94,15 @@ class Views:
 
     def evaluation(self, name: str) -> Iterator[Tensor]:
         split = self._split(name)
+        return self._evaluated(split, np.arange(len(split)))
+
+    def sample(self, indices: Indices) -> Iterator[Tensor]:
+        return self._evaluated(self.pictures.train, indices)
+
+    def _evaluated(self, split: Split, indices: Indices) -> Iterator[Tensor]:
         tasks = [
             functools.partial(evaluation_views, split, tuple(batch), self.data, self.device)
-            for batch in evaluation_batches(len(split), self.device)
+            for batch in evaluation_batches(indices, self.device)
         ]
         for batch in self._ahead(tasks):
             yield views.normalise(batch, self.model)
@@ -133,8 +142,8 @@ def _resident(split: Split, device: torch.device) -> Tensor:
     return _RESIDENT[key]
 
 
-def evaluation_batches(n_pictures: int, device: torch.device) -> list[Indices]:
-    return views.batches(np.arange(n_pictures), EVALUATION_BATCH.get(device.type, 128))
+def evaluation_batches(indices: Indices, device: torch.device) -> list[Indices]:
+    return views.batches(indices, EVALUATION_BATCH.get(device.type, 128))
 
 
 _KEPT_VIEWS: dict[tuple[object, ...], Tensor] = {}
@@ -182,8 +191,8 @@ class Features:
         if self._store is None:
             yield from self._outputs(self._source.training(epoch, batches))
             return
-        n_pictures = len(self._source.pictures.train)
-        parts = evaluation_batches(n_pictures, self._source.device)
+        every = np.arange(len(self._source.pictures.train))
+        parts = evaluation_batches(every, self._source.device)
         features = self._features(
             {"split": "train", "seed": self._source.seed, "epoch": epoch},
             lambda: self._source.training(epoch, parts),
@@ -196,6 +205,13 @@ class Features:
             yield from self._outputs(self._source.evaluation(name))
             return
         yield self._features({"split": name}, lambda: self._source.evaluation(name))
+
+    def sample(self, indices: Indices) -> Iterator[Tensor]:
+        if self._store is None:
+            yield from self._outputs(self._source.sample(indices))
+            return
+        part = {"split": "train", "as": "val", "sample": indices.tolist()}
+        yield self._features(part, lambda: self._source.sample(indices))
 
     def _features(self, part: dict[str, object], batches: Callable[[], Iterator[Tensor]]) -> Tensor:
         assert self._store is not None

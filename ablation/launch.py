@@ -168,14 +168,17 @@ def _conclude(asked: Grid, experiment_id: str, uri: str, console: Console) -> in
     else:
         runs = tracking.search(client, experiment_id)
         book, breaches = study.ledger([study.plan_of(asked)], runs), ()
-    wanted = {run.fingerprint for run in asked.runs} or {*book.finished, *book.failed}
+    wanted = {run.fingerprint for run in asked.runs}
+    wanted = wanted or {*book.finished, *book.diverged, *book.failed}
     n_lost = len(wanted - set(book.finished))
+    n_diverged = len(wanted & set(book.diverged))
     if asked.is_sweep:
         console.print()
         console.print(written.main_table)
         if n_lost:
             plural = "runs" if n_lost > 1 else "run"
-            console.print(f"[red]{n_lost} {plural} did not finish; the report names them[/]")
+            why = f" ({n_diverged} diverged)" if n_diverged else ""
+            console.print(f"[red]{n_lost} {plural} did not finish{why}; the report names them[/]")
         console.print(f"Report: {written.path}", markup=False)
     else:
         where = f"MLflow: {uri}, study {asked.study}"

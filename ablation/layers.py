@@ -127,6 +127,11 @@ def _is_map(x: Tensor) -> bool:
     return is_last and x.numel() > 0 and is_plain(x)
 
 
+def _is_read(weight: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether the kernels can read a weight or a statistic, and it is of the shape it should be."""
+    return weight.dtype == torch.float32 and weight.shape == shape
+
+
 class Norm(nn.BatchNorm2d):
     """BatchNorm2d and the activation that follows it, if it has one."""
 
@@ -137,21 +142,39 @@ class Norm(nn.BatchNorm2d):
             self.register_buffer(name, value)
         self.act: nn.Module = getattr(layer, "act", None) or nn.Identity()
         self._cuts = bounds(self.act)
-        #: The convolution that leaves its work to this layer; in a tuple, it is no child of it.
-        self.before: tuple[Widening, ...] = ()
+        #: The filters of the convolution before, where it has left its work on the next maps; in a
+        #: tuple, they are no weight of this layer.
+        self.left: tuple[Tensor, ...] = ()
         self.train(layer.training)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not _is_map(x):
+        filters, self.left = self.left, ()
+        if not filters and not self._can_take(x):
             return self.act(super().forward(x))  # type: ignore[no-any-return]
-        assert self.num_batches_tracked is not None
-        self.num_batches_tracked += 1
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
         rest = (self.weight, self.bias, self, self._cuts or UNBOUNDED)
-        if x.shape[1] == self.num_features:
-            y = _Normalise.apply(x, *rest)  # type: ignore[no-untyped-call]
-        else:
-            y = _Widen.apply(x, self.before[0].weight, *rest)  # type: ignore[no-untyped-call]
+        way = _Widen if filters else _Normalise
+        y = way.apply(x, *filters, *rest)  # type: ignore[no-untyped-call]
         return y if self._cuts else self.act(y)  # type: ignore[no-any-return]
+
+    def _can_take(self, x: Tensor) -> bool:
+        """Whether the kernels may normalise it; what torch refuses is left to torch to refuse."""
+        is_whole = _is_map(x) and x.shape[1] == self.num_features
+        # Of one value a channel nothing is left once its mean is taken away.
+        return is_whole and self.is_ready and x.numel() > self.num_features
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it trains, and weights and statistics are what the kernels read."""
+        return (
+            self.training
+            and self.momentum is not None
+            and all(
+                value is not None and _is_read(value, (self.num_features,))
+                for value in (self.weight, self.bias, self.running_mean, self.running_var)
+            )
+        )
 
 
 class _Normalise(torch.autograd.Function):
@@ -187,18 +210,28 @@ class _Normalise(torch.autograd.Function):
 class Widening(nn.Conv2d):
     """A pointwise convolution to more channels, which in training leaves its work to its norm.
 
-    There it hands on its input as it is: that it has fewer channels tells the norm so.
+    There it hands on its input as it is, and tells the norm so. What torch would refuse is left to
+    torch to refuse.
     """
 
     def __init__(self, layer: nn.Conv2d, norm: Norm) -> None:
         super().__init__(layer.in_channels, layer.out_channels, 1, bias=False, device="meta")
         self.weight = layer.weight
-        norm.before = (self,)
+        # In a tuple, it is no child of this layer.
         self._norm = (norm,)
         self.train(layer.training)
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        is_left = self._norm[0].training and _is_map(x) and x.shape[2] * x.shape[3] >= PLACES
+        (norm,) = self._norm
+        is_left = (
+            _is_map(x)
+            and x.shape[1] == self.in_channels
+            and x.shape[2] * x.shape[3] >= PLACES
+            and bias is None
+            and _is_read(weight, (norm.num_features, self.in_channels, 1, 1))
+            and norm.is_ready
+        )
+        norm.left = (weight,) if is_left else ()
         return x if is_left else super()._conv_forward(x, weight, bias)
 
 
@@ -311,7 +344,9 @@ class Depthwise(nn.Conv2d):
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self.is_turned:
             weight = weight.flip(2, 3)
-        if not _is_map(x) or not (torch.is_grad_enabled() and weight.requires_grad):
+        is_trained = torch.is_grad_enabled() and weight.requires_grad
+        shape = (self.out_channels, 1, *self.kernel_size)
+        if not (is_trained and bias is None and _is_map(x) and _is_read(weight, shape)):
             return super()._conv_forward(x, weight, bias)  # type: ignore[no-any-return]
         return _Filter.apply(x, weight, self.stride[0], self.padding[0])  # type: ignore[no-any-return, no-untyped-call]
 

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import torch
     from mlflow import MlflowClient
     from mlflow.entities import Run
-    from rich.table import Table
 
     from ablation.config import Config
     from ablation.decode import Facts, Pixels, Reading
+    from ablation.novelty import Known
     from ablation.transfer import Parts
 
 EXAMPLES = """\
@@ -62,6 +62,8 @@ class Classifier:
         config: the run's; its data part makes the views.
         classes: their names, in the order of the network's outputs.
         parts: the network, on `place`.
+        known: by what a picture is told that is far from the training ones; None where the run
+            does not have it.
     """
 
     name: str
@@ -70,9 +72,19 @@ class Classifier:
     classes: tuple[str, ...]
     parts: "Parts"
     place: "torch.device"
+    known: "Known | None"
 
-    def probabilities(self, pictures: "Sequence[Pixels]") -> "npt.NDArray[np.float32]":
-        """Of each class, shape (n, n_classes), for pictures of shape (height, width, 3)."""
+    def judge(
+        self, pictures: "Sequence[Pixels]"
+    ) -> "tuple[npt.NDArray[np.float32], npt.NDArray[np.float64] | None]":
+        """Probabilities of the classes, and how far each picture is, see `Predictions`.
+
+        Args:
+            pictures: each of shape (height, width, 3).
+
+        Returns:
+            Shapes (n, n_classes) and (n,).
+        """
         import torch
 
         from ablation import device, views
@@ -85,9 +97,12 @@ class Classifier:
         self.parts.eval()
         with torch.no_grad(), autocast(self.place, precision):
             # In two steps, the features between them in full precision: as in training.
-            logits = self.parts.above(self.parts.below(batch).float()).float()
+            features = self.parts.above[:-1](self.parts.below(batch).float())
+            logits = self.parts.above[-1](features).float()
         probabilities: npt.NDArray[np.float32] = logits.softmax(1).cpu().numpy()
-        return probabilities
+        if self.known is None:
+            return probabilities, None
+        return probabilities, self.known.share_nearer(features.float().cpu().numpy())
 
 
 @dataclass
@@ -98,6 +113,8 @@ class Predictions:
         paths: of the pictures that were read.
         probabilities: one row a picture, each of shape (n_classes,).
         facts: what decoding each told.
+        shares_nearer: the share of the run's validation pictures that lie nearer to its training
+            pictures, 0..1; empty where the run does not tell.
         thumbnails: as many, where they are wanted, up to `MOST_TILES`.
         unreadable: a line on each picture that was not.
     """
@@ -105,6 +122,7 @@ class Predictions:
     paths: list[Path] = field(default_factory=list)
     probabilities: "list[npt.NDArray[np.float32]]" = field(default_factory=list)
     facts: "list[Facts]" = field(default_factory=list)
+    shares_nearer: list[float] = field(default_factory=list)
     thumbnails: "list[Pixels]" = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
@@ -193,7 +211,7 @@ def _tell(classifier: Classifier, found: Predictions, notes: Sequence[str], top:
     """What should be known of the pictures, then what the network says of them."""
     from rich.console import Console
 
-    from ablation import remarks
+    from ablation import remarks, shown
 
     # A file or a pipe has no width to fit into.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
@@ -201,7 +219,10 @@ def _tell(classifier: Classifier, found: Predictions, notes: Sequence[str], top:
     for note in (*notes, *of_pictures):
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     if found.paths:
-        console.print(table(classifier, found, top))
+        for warning in shown.warnings(classifier, found):
+            console.print(f"[bold red]warning[/]: {warning}")
+        console.print(shown.table(classifier, found, top))
+        console.print(shown.explanation(classifier))
 
 
 def connect(uri: str | None) -> "MlflowClient":
@@ -229,9 +250,9 @@ def best_run(client: "MlflowClient", study: str | None = None) -> "Run":
         study: where to look; without one, the study of the newest finished run.
 
     Raises:
-        ConfigError: no such study, or none of its runs finished.
+        ConfigError: no such study, or none of its runs finished without having diverged.
     """
-    from ablation import tracking
+    from ablation import diverged, tracking
 
     # Only what this framework finished has this metric.
     finished = "attributes.status = 'FINISHED' and metrics.best_val_accuracy >= 0"
@@ -243,25 +264,40 @@ def best_run(client: "MlflowClient", study: str | None = None) -> "Run":
             everywhere, finished, max_results=1, order_by=["attributes.end_time DESC"]
         )
         experiments = [run.info.experiment_id for run in newest]
-    by_accuracy = ["metrics.best_val_accuracy DESC", "attributes.start_time ASC"]
-    runs = (
-        client.search_runs(experiments, finished, max_results=1, order_by=by_accuracy)
-        if experiments
-        else []
-    )
-    if not runs:
-        where = f"study={study}" if study is not None else "best"
-        raise PredictError(f"{where}: no run has finished")
-    return runs[0]
+    n_diverged = 0
+    for run in _by_accuracy(client, experiments, finished):
+        # MLflow can't be asked for losses that are finite.
+        if not diverged.reason(run):
+            return run
+        n_diverged += 1
+    where = f"study={study}" if study is not None else "best"
+    why = f", but {n_diverged} that diverged" if n_diverged else ""
+    raise PredictError(f"{where}: no run has finished{why}")
+
+
+def _by_accuracy(client: "MlflowClient", experiments: list[str], query: str) -> "Iterator[Run]":
+    """The best first; of equal ones the earliest."""
+    order = ["metrics.best_val_accuracy DESC", "attributes.start_time ASC"]
+    token: str | None = None
+    while experiments:
+        page = client.search_runs(
+            experiments, query, max_results=50, order_by=order, page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def finished_run(client: "MlflowClient", run_id: str) -> "Run":
     """A run by its id.
 
     Raises:
-        PredictError: there is none, it was deleted, or it did not finish.
+        PredictError: there is none, it was deleted, it did not finish, or it diverged.
     """
     from mlflow.exceptions import MlflowException
+
+    from ablation import diverged
 
     try:
         run = client.get_run(run_id)
@@ -277,6 +313,10 @@ def finished_run(client: "MlflowClient", run_id: str) -> "Run":
         raise PredictError(
             f"{run_id}: the run {run.info.run_name} did not finish, it is {run.info.status}"
             + (f" ({reason})" if reason else "")
+        )
+    if why := diverged.reason(run):
+        raise PredictError(
+            f"{run_id}: the run {run.info.run_name} {why}: it can tell nothing of a picture"
         )
     return run
 
@@ -294,7 +334,7 @@ def load(client: "MlflowClient", run: "Run", uri: str | None = None) -> Classifi
 
     name = f"{run.info.run_id}: the run {run.info.run_name}"
     with tempfile.TemporaryDirectory() as folder:
-        config, classes, state = _read_artifacts(client, run, name, uri, Path(folder))
+        config, classes, state, known = _read_artifacts(client, run, name, uri, Path(folder))
     place = device.choose("auto")
     is_rebuilt = config.transfer.trained != "all" and config.transfer.freeze_statistics
     network = model.build(
@@ -322,13 +362,13 @@ def load(client: "MlflowClient", run: "Run", uri: str | None = None) -> Classifi
         ) from error
     torch.set_flush_denormal(True)
     accuracy = run.data.metrics["best_val_accuracy"]
-    return Classifier(str(run.info.run_name), accuracy, config, classes, parts, place)
+    return Classifier(str(run.info.run_name), accuracy, config, classes, parts, place, known)
 
 
 def _read_artifacts(
     client: "MlflowClient", run: "Run", name: str, uri: str | None, folder: Path
-) -> "tuple[Config, tuple[str, ...], dict[str, torch.Tensor]]":
-    from ablation import tracking
+) -> "tuple[Config, tuple[str, ...], dict[str, torch.Tensor], Known | None]":
+    from ablation import novelty, tracking
 
     try:
         there = {item.path for item in client.list_artifacts(run.info.run_id)}
@@ -373,7 +413,8 @@ def _read_artifacts(
         composed.merge_with(OmegaConf.load(fetch(CONFIG)))
         config = schema.resolve(composed)
         classes = tuple(json.loads(fetch(CLASSES).read_text()))
-        return config, classes, load_file(fetch(WEIGHTS))
+        known = novelty.Known.read(fetch(novelty.FILE)) if novelty.FILE in there else None
+        return config, classes, load_file(fetch(WEIGHTS)), known
     except Exception as error:
         raise PredictError(f"{name}: its artifacts can't be read ({_brief(error)})") from error
 
@@ -381,7 +422,11 @@ def _read_artifacts(
 def classify(
     classifier: Classifier, paths: Sequence[Path], keep_thumbnails: bool = False
 ) -> Predictions:
-    """Read and predict batch by batch, so that a large folder does not fill the memory."""
+    """Read and predict batch by batch, so that a large folder does not fill the memory.
+
+    Raises:
+        PredictError: the network's answers are not finite.
+    """
     import numpy as np
 
     from ablation import figures
@@ -393,7 +438,16 @@ def classify(
         found.unreadable += [f"{path}: {why}" for path, why in batch if isinstance(why, str)]
         if not readable:
             continue
-        found.probabilities += list(classifier.probabilities([pixels for _, pixels, _ in readable]))
+        probabilities, shares = classifier.judge([pixels for _, pixels, _ in readable])
+        is_finite = np.isfinite(probabilities).all(1)
+        if not is_finite.all():
+            path = readable[int(is_finite.argmin())][0]
+            raise PredictError(
+                f"{classifier.name}: its network gives {path} no probabilities, but nan: it "
+                "diverged in training, or its weights are damaged; take another run"
+            )
+        found.probabilities += list(probabilities)
+        found.shares_nearer += [] if shares is None else shares.tolist()
         found.paths += [path for path, _, _ in readable]
         found.facts += [facts for _, _, facts in readable]
         if keep_thumbnails:
@@ -427,46 +481,11 @@ def _read(path: Path, reading: "Reading") -> "tuple[Pixels, Facts] | str":
         return error.strerror or str(error)
 
 
-def table(classifier: Classifier, found: Predictions, top: int) -> "Table":
-    """For the terminal: each picture's label, its probability, and the runners-up."""
-    from rich.table import Table
-    from rich.text import Text
-
-    title = f"{classifier.name}, best validation accuracy {classifier.best_val_accuracy:.1%}"
-    shown = Table(title=title, title_justify="left", title_style="bold")
-    # Nothing of a name is cut: the pictures are told apart by it.
-    shown.add_column("picture", overflow="fold")
-    shown.add_column("label", style="bold")
-    shown.add_column("probability", justify="right")
-    n_others = min(top, len(classifier.classes)) - 1
-    if n_others:
-        shown.add_column("runner-up" if n_others == 1 else "runners-up")
-    for path, probabilities in zip(found.paths, found.probabilities, strict=True):
-        first, *others = (-probabilities).argsort(kind="stable")[: n_others + 1]
-        cells = [str(path), classifier.classes[first], f"{probabilities[first]:.1%}"]
-        if n_others:
-            cells.append(
-                ", ".join(f"{classifier.classes[i]} {probabilities[i]:.1%}" for i in others)
-            )
-        shown.add_row(*(Text(cell) for cell in cells))
-    return shown
-
-
 def _save_sheet(classifier: Classifier, found: Predictions, path: Path) -> None:
-    from ablation import figures
+    from ablation import figures, shown
 
-    tiles = []
-    for file, pixels, probabilities in zip(
-        found.paths, found.thumbnails, found.probabilities, strict=False
-    ):
-        first = int(probabilities.argmax())
-        said = f"{classifier.classes[first]} {probabilities[first]:.1%}"
-        tiles.append(figures.Tile(pixels, ((said, figures.BLUE), (file.name, figures.GREY))))
-    n_left = len(found.paths) - len(tiles)
-    note = f"by {classifier.name}" + (f"; {n_left} more are not shown" if n_left else "")
     try:
-        sheet = figures.sheet(f"Predictions for {len(found.paths)} pictures", note, [("", tiles)])
-        figures.save_sheet(sheet, path)
+        figures.save_sheet(shown.sheet(classifier, found), path)
     except OSError as error:
         raise PredictError(f"--out {path}: can't be written ({_brief(error)})") from error
 

@@ -16,10 +16,21 @@ import torch
 from torch import nn
 
 from ablation import config as schema
-from ablation import data, device, figures, inputs, model, preprocessing, tracking, transfer
+from ablation import (
+    data,
+    device,
+    figures,
+    inputs,
+    model,
+    novelty,
+    preprocessing,
+    tracking,
+    transfer,
+)
 from ablation import fit as fitting
 from ablation.config import Config
 from ablation.data import Pictures, Split
+from ablation.diverged import DivergedError, not_finite
 from ablation.fit import Epoch, Fit
 from ablation.transfer import Parts
 
@@ -82,10 +93,21 @@ def train(
         log.fail("KILLED", "stopped by hand")
         log.wait()
         raise
+    except DivergedError as error:
+        text = error.at(_varied(config, levels))
+        log.fail("FAILED", text)
+        return Outcome(name, "failed", error=text, log=log)
     # Whatever stops one run must not stop the others; the report names it.
     except Exception as error:
         return _failed(name, log, error)
     return Outcome(name, "finished", trained.fit.best_val_accuracy, log=log)
+
+
+def _varied(config: Config, levels: Mapping[str, str]) -> dict[str, object]:
+    """What is swept, as it is in this run, and the learning rate, which is what mostly diverges."""
+    settings = {**schema.leaves(config), **levels}
+    keys = dict.fromkeys([*config.axes, "optimizer.lr"])
+    return {key: settings[key] for key in keys if key in settings}
 
 
 def _failed(name: str, log: tracking.RunLog, error: Exception) -> Outcome:
@@ -101,6 +123,7 @@ class Trained:
         fit: the training.
         test: shape (n_test, n_classes), probabilities of the pictures that were held back, looked
             at once with the best epoch's weights; None where there are none.
+        known: by what a picture is told that is far from these; None without weights to keep.
         checks: tags that show the integrity of the run.
         filters: the first convolution's before training and at the best epoch, each of shape
             (n_filters, n_channels, height, width); None for a network without convolutions.
@@ -108,6 +131,7 @@ class Trained:
 
     fit: Fit
     test: npt.NDArray[np.float32] | None
+    known: novelty.Known | None
     checks: dict[str, str]
     filters: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None
 
@@ -131,6 +155,7 @@ def _train(
     first_filters = _first_filters(network)
     parts = transfer.apply(network, config.transfer)
     before = parts.frozen_digest()
+    _refuse_batch_of_one(parts, pictures, config, place)
     quicken(parts, schema.chosen(config.data.size), place, precision)
     fed = feed(parts, pictures, config, place, precision)
 
@@ -152,8 +177,11 @@ def _train(
     test = None
     if pictures.test:
         labels = torch.from_numpy(pictures.test.labels).to(place)
-        probabilities, _ = fitting.evaluate(parts, fed.evaluation("test"), labels, precision)
-        test = probabilities.cpu().numpy()
+        found = fitting.evaluate(parts, fed.evaluation("test"), labels, precision)
+        wrong = not_finite({"largest logit of the pictures held back": found.largest})
+        if wrong:
+            raise DivergedError(result.best_epoch, wrong)
+        test = found.probabilities.cpu().numpy()
     checks = {
         "start_digest": start,
         "frozen_digest_before": before,
@@ -169,7 +197,27 @@ def _train(
     filters = None
     if first_filters is not None and last_filters is not None:
         filters = first_filters, last_filters
-    return Trained(result, test, checks, filters)
+    known = _known(parts, fed, pictures, result, precision) if config.save_weights else None
+    return Trained(result, test, known, checks, filters)
+
+
+def _known(
+    parts: Parts, fed: inputs.Inputs, pictures: Pictures, result: Fit, precision: torch.dtype
+) -> novelty.Known:
+    """What the best epoch's network makes of some training pictures, seen as validation ones."""
+    views = fed.sample(novelty.sample(pictures.train.labels))
+    features = torch.cat([part for part, _ in fitting.judged(parts, views, precision)])
+    return novelty.known(features.cpu().numpy(), result.features)
+
+
+def _refuse_batch_of_one(
+    parts: Parts, pictures: Pictures, config: Config, place: torch.device
+) -> None:
+    size = schema.chosen(config.data.size)
+    view = torch.zeros(1, 3, size, size, device=place)
+    # Dropout draws; what is drawn after it must not depend on that.
+    with model.seeded(model.TRAINING, config.seed):
+        fitting.refuse_batch_of_one(parts, view, len(pictures.train), config.batch_size)
 
 
 def _first_filters(network: nn.Module) -> npt.NDArray[np.float32] | None:
@@ -266,6 +314,8 @@ def _write_artifacts(config: Config, pictures: Pictures, trained: Trained, folde
 
         whole = {name: value.cpu().contiguous() for name, value in result.state.items()}
         save_file(whole, folder / "weights.safetensors")
+    if trained.known:
+        trained.known.save(folder / novelty.FILE)
 
 
 def _write_pictures(config: Config, pictures: Pictures, trained: Trained, folder: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ablation import tracking
+from ablation import diverged, tracking
 from ablation.grid import Grid
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Ledger:
         planned: fingerprint → the level or value on each axis.
         finished: fingerprint → the runs that finished, the newest first; more than one are
             duplicates, of which the newest counts.
+        diverged: fingerprint → the newest run, where it diverged and none finished; one of an
+            earlier version may say of itself that it finished.
         failed: fingerprint → the newest run that failed or was killed, where none finished.
         running: fingerprint → the run under way, where none finished.
         missing: fingerprints that were asked for and never logged.
@@ -60,13 +62,14 @@ class Ledger:
 
     planned: dict[str, dict[str, str]]
     finished: "dict[str, list[Run]]" = field(default_factory=dict)
+    diverged: "dict[str, Run]" = field(default_factory=dict)
     failed: "dict[str, Run]" = field(default_factory=dict)
     running: "dict[str, Run]" = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     @property
     def is_complete(self) -> bool:
-        return not (self.failed or self.running or self.missing)
+        return not (self.diverged or self.failed or self.running or self.missing)
 
 
 def plan_of(grid: Grid) -> Plan:
@@ -119,13 +122,20 @@ def ledger(found: Sequence[Plan], runs: "Sequence[Run]") -> Ledger:
     for run in runs:
         by_fingerprint[run.data.tags.get("fingerprint", run.info.run_id)].insert(0, run)
     for fingerprint, newest_first in by_fingerprint.items():
-        done = [run for run in newest_first if run.info.status == "FINISHED"]
+        why = {run.info.run_id: diverged.reason(run) for run in newest_first}
+        done = [
+            run
+            for run in newest_first
+            if run.info.status == "FINISHED" and not why[run.info.run_id]
+        ]
         newest = newest_first[0]
         is_under_way = newest.info.status in ("RUNNING", "SCHEDULED")
         if done:
             book.finished[fingerprint] = done
         elif is_under_way and tracking.is_alive(newest.data.tags):
             book.running[fingerprint] = newest
+        elif why[newest.info.run_id]:
+            book.diverged[fingerprint] = newest
         else:
             book.failed[fingerprint] = newest
     book.missing = [name for name in planned if name not in by_fingerprint]

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from ablation import diverged
 from ablation.config import ConfigError
 
 if TYPE_CHECKING:
@@ -139,10 +140,10 @@ class Identity:
 
 
 def finished(client: "MlflowClient", experiment_id: str, identity: Identity) -> "Run | None":
-    """The finished run of this identity, if the store has one."""
+    """The finished run of this identity, if the store has one; not one that diverged."""
     query = f"{identity.filter()} and attributes.status = 'FINISHED'"
-    runs = client.search_runs([experiment_id], filter_string=query, max_results=1)
-    return runs[0] if runs else None
+    runs = client.search_runs([experiment_id], filter_string=query)
+    return next((run for run in runs if not diverged.reason(run)), None)
 
 
 class RunLog:

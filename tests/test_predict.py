@@ -70,7 +70,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         "study=colours",
         "data=imagefolder",
         f"data.root={pictures}",
-        "data.size=32",
+        "data.size=64",
         "epochs=1",
         "batch_size=8",
         cwd=folder,
@@ -125,10 +125,16 @@ def test_a_new_process_in_another_folder_predicts_a_folder(
     for row in trained.predictions(FROZEN).itertuples():
         path = trained.pictures / Path(str(row.picture)).relative_to("val")
         (line,) = [line for line in lines if str(path) in line]
-        _, _, label, probability, other, _ = (cell.strip() for cell in line.split("│"))
+        _, _, label, probability, other, unsure, nearer, _ = (
+            cell.strip() for cell in line.split("│")
+        )
         assert label == row.predicted
         assert float(probability.rstrip("%")) == pytest.approx(100 * row.confidence, abs=0.06)
         assert other.split()[0] != label
+        shares = np.array([row.confidence, 1 - row.confidence])
+        entropy = -(shares * np.log2(np.maximum(shares, 1e-300))).sum()  # at most 1 bit
+        assert float(unsure.rstrip("%")) == pytest.approx(100 * entropy, abs=0.6)
+        assert 0 <= float(nearer.partition("%")[0]) < 100
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 900
         # The first picture is on it, in its colour.
@@ -136,6 +142,67 @@ def test_a_new_process_in_another_folder_predicts_a_folder(
     assert blue[2] > blue[0]  # type: ignore[index]
     # Nothing else is left behind, not even an empty store.
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_validation_pictures_lie_where_the_run_left_them(trained: Trained, cell: str) -> None:
+    """Read anew, each has the rank that it had in training, in a network that is not folded."""
+    wanted = trained.predictions(cell)
+    paths = [trained.pictures / Path(picture).relative_to("val") for picture in wanted.picture]
+    classifier = predict.load(trained.client, trained.runs[cell], trained.uri)
+    assert classifier.known is not None
+    assert classifier.known.training.shape == (16, 1280)
+    assert len(classifier.known.validation) == len(paths) == 12
+    found = predict.classify(classifier, paths)
+    assert sorted(found.shares_nearer) == pytest.approx(np.arange(12) / 12)
+
+
+def test_a_picture_of_another_kind_is_called_far(
+    trained: Trained, call: "Call", tmp_path: Path
+) -> None:
+    kinds = {"white": np.full((60, 60, 3), 255), "black": np.zeros((60, 60, 3))}
+    kinds["board"] = 255 * (np.indices((60, 60)).sum(0) // 6 % 2)[..., None].repeat(3, 2)
+    for name, pixels in kinds.items():
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{name}.png")
+    near = trained.pictures / "red" / "00.png"
+    ask = (trained.runs[FROZEN].info.run_id, str(tmp_path), str(near))
+    code, out, err = call(*ask, "--out", str(tmp_path / "sheet.jpg"))
+    assert (code, err) == (0, "")
+    first, *lines = out.splitlines()
+    assert first.startswith("warning: 3 of 4 pictures are far from the training pictures")
+    for name in kinds:
+        (line,) = [line for line in lines if f"{name}.png" in line]
+        assert "100%, far from the training pictures" in line
+    (line,) = [line for line in lines if str(near) in line]
+    assert "far from" not in line
+    assert "16 training pictures" in lines[-1]
+    with Image.open(tmp_path / "sheet.jpg") as sheet:
+        orange = np.asarray(sheet.convert("RGB")).astype(int)
+    assert (abs(orange - [213, 94, 0]).sum(2) < 60).sum() > 500
+
+
+def test_a_run_of_an_earlier_version_tells_no_distance_and_says_so(
+    trained: Trained, call: "Call"
+) -> None:
+    run = copied_run(trained, "features.safetensors")
+    code, out, _ = call(run.info.run_id, str(trained.pictures / "red" / "00.png"))
+    assert code == 0
+    assert "warning: This run does not tell how far a picture is" in out
+    assert "uncertainty" in out
+    assert "farther than" not in out
+
+
+def test_a_network_that_answers_no_number_is_refused(trained: Trained, call: "Call") -> None:
+    from safetensors.numpy import load_file, save_file
+
+    run = copied_run(trained)
+    path = Path(run.info.artifact_uri.removeprefix("file://")) / "weights.safetensors"
+    weights = load_file(path)
+    weights["head.bias"][0] = np.nan
+    save_file(weights, path)
+    code, out, err = call(run.info.run_id, str(trained.pictures / "red" / "00.png"))
+    assert (code, out) == (1, "")
+    assert "no probabilities, but nan: it diverged in training, or its weights are damaged" in err
 
 
 def test_a_run_that_trained_all_needs_no_other_weights(

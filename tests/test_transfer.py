@@ -144,6 +144,25 @@ def test_features_are_shared_between_regularizers_and_not_between_seeds(tmp_path
     assert len(set(folder.glob("*.safetensors"))) == len(one) + 2 == 5
 
 
+def test_what_a_run_knows_of_training_pictures_is_shared_where_the_trunk_is_frozen(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "features"
+    known = []
+    for overrides in (["reg=l1"], ["reg=l2", "optimizer=sgd", "seed=1"], ["cache.features=false"]):
+        config = small("transfer=frozen", f"cache.folder={tmp_path}", *overrides)
+        _, parts, result, _ = trained(config)
+        before = set(folder.glob("*.safetensors"))
+        pictures = data.load(config.data)
+        fed = run.feed(parts, pictures, config, CPU, torch.float32)
+        known.append(run._known(parts, fed, pictures, result, torch.float32))
+        n_new = len(set(folder.glob("*.safetensors")) - before)
+        assert n_new == (1 if overrides == ["reg=l1"] else 0)
+    for other in known[1:]:
+        np.testing.assert_allclose(other.training, known[0].training, atol=1e-3)
+        np.testing.assert_allclose(other.validation, known[0].validation, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", [LITE0.name, "resnet18", "mobilenet_v3_small"])
 def test_folding_leaves_the_features_as_they_were(name: str) -> None:
     from ablation.fold import fold

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ablation.report.comparison import Comparison, compare
-from ablation.report.runs import Answers, Runs, cell_index, level_of
+from ablation.report.runs import Answers, Runs, cell_index, level_of, together
 from ablation.report.statistics import MeanAccuracy
 
 Floats = NDArray[np.float64]
@@ -27,8 +27,9 @@ class Tried:
     """One value of each searched setting, as it did in one cell."""
 
     values: tuple[str, ...]
-    mean: float  # Best validation accuracy over the seeds, 0..1.
-    n_seeds: int
+    mean: float  # Best validation accuracy over the seeds, 0..1; NaN where all diverged.
+    n_seeds: int  # That finished.
+    n_diverged: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Cell:
             did not log them.
         chosen: searched setting → the value at which the cell is shown.
         tried: all values that were tried here, the chosen ones first.
+        diverged: the seeds whose runs diverged at the chosen value. What the others reached is no
+            fair mean then: it leaves out the worst.
     """
 
     levels: tuple[str, ...]
@@ -55,40 +58,94 @@ class Cell:
     seconds: Floats
     chosen: Mapping[str, str]
     tried: tuple[Tried, ...]
+    diverged: tuple[int, ...] = ()
 
     @property
     def mean(self) -> float:
         return float(self.best.mean())
 
 
-def form(found: Runs) -> list[Cell]:
-    """The cells in which a run finished, in the order in which their levels were asked for."""
-    table = found.table
+@dataclass(frozen=True)
+class Lost:
+    """One combination of levels in which every run that ended diverged.
+
+    Attributes:
+        levels: in the order of the factors.
+        seeds: that diverged, increasing; at every searched value that was tried.
+    """
+
+    levels: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+def form(found: Runs) -> tuple[list[Cell], list[Lost]]:
+    """The cells in which a run finished, and those in which all diverged.
+
+    Both in the order in which their levels were asked for.
+    """
+    table = together(found.table, found.diverged)
+    is_lost = np.arange(len(table)) >= len(found.table)
     columns = {name: _metric(table, metric) for name, metric in METRICS.items()}
+    best = columns["best"]
     levels, values = _tuples(table, [*found.factors]), _tuples(table, [*found.searched])
     of_cell, of_values = cell_index(table, [*found.factors]), cell_index(table, [*found.searched])
-    cells = []
-    for rows in _groups(np.flatnonzero(np.isfinite(columns["best"])), of_cell):
-        candidates = [_one_a_seed(part, table.seed) for part in _groups(rows, of_values)]
-        # A value that lost some of its seeds could win by luck: those with the most come first.
-        candidates.sort(key=lambda part: (-len(part), -columns["best"][part].mean()))
-        chosen = candidates[0]
-        cells.append(
-            Cell(
-                levels=levels[chosen[0]],
-                seeds=tuple(int(seed) for seed in table.seed.iloc[chosen]),
-                run_ids=tuple(table.run_id.iloc[chosen]),
-                chosen=dict(zip(found.searched, values[chosen[0]], strict=True)),
-                tried=tuple(
-                    Tried(values[part[0]], float(columns["best"][part].mean()), len(part))
-                    for part in candidates
-                ),
-                **{name: column[chosen] for name, column in columns.items()},
+    cells, lost = [], []
+    for rows in _groups(np.flatnonzero(is_lost | np.isfinite(best)), of_cell):
+        parts = [_Part(part, is_lost, table.seed, best) for part in _groups(rows, of_values)]
+        # A value at which runs diverged is not chosen; and one that lost some of its seeds could
+        # win by luck: those with the most come first.
+        parts.sort(key=lambda part: part.rank)
+        if parts[0].finished.size:
+            chosen = parts[0].finished
+            cells.append(
+                Cell(
+                    levels=levels[chosen[0]],
+                    seeds=tuple(int(seed) for seed in table.seed.iloc[chosen]),
+                    run_ids=tuple(table.run_id.iloc[chosen]),
+                    chosen=dict(zip(found.searched, values[chosen[0]], strict=True)),
+                    tried=tuple(part.tried(values) for part in parts),
+                    diverged=tuple(parts[0].diverged),
+                    **{name: column[chosen] for name, column in columns.items()},
+                )
             )
-        )
+        else:
+            seeds = sorted({seed for part in parts for seed in part.diverged})
+            lost.append(Lost(levels[rows[0]], tuple(seeds)))
     place = [{level: n for n, level in enumerate(known)} for known in found.factors.values()]
-    cells.sort(key=lambda cell: [at[level] for at, level in zip(place, cell.levels, strict=True)])
-    return cells
+
+    def order(one: Cell | Lost) -> list[int]:
+        return [at[level] for at, level in zip(place, one.levels, strict=True)]
+
+    return sorted(cells, key=order), sorted(lost, key=order)
+
+
+class _Part:
+    """The runs of a cell at one value of each searched setting.
+
+    Attributes:
+        rows: of all that ended.
+        finished: of those that finished, one a seed, by seed.
+        diverged: the seeds of which no run finished.
+        mean: accuracy of the finished; NaN without any.
+    """
+
+    def __init__(
+        self, rows: Rows, is_lost: NDArray[np.bool_], seeds: "pd.Series[int]", best: Floats
+    ) -> None:
+        self.rows = rows
+        self.finished = _one_a_seed(rows[~is_lost[rows]], seeds)
+        lost = {int(seeds.iloc[row]) for row in rows[is_lost[rows]]}
+        self.diverged = sorted(lost - {int(seeds.iloc[row]) for row in self.finished})
+        self.mean = float(best[self.finished].mean()) if self.finished.size else np.nan
+
+    @property
+    def rank(self) -> tuple[bool, bool, int, float]:
+        n = self.finished.size
+        return not n, bool(self.diverged), -n, -self.mean if n else 0.0
+
+    def tried(self, values: Sequence[tuple[str, ...]]) -> Tried:
+        """`values` are those of each row."""
+        return Tried(values[self.rows[0]], self.mean, self.finished.size, len(self.diverged))
 
 
 def _tuples(table: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, ...]]:
@@ -128,9 +185,10 @@ class Group:
     Attributes:
         name: what tells it from the other groups ("data digits"); empty where there is one only.
         cells: in the order in which their levels were asked for.
-        comparison: what can be claimed of them; None where their predictions can't be read.
-        right: the cells' levels → right or wrong, of shape (n_seeds, n_pictures).
-        intervals: the cells' levels → mean accuracy with its interval.
+        comparison: what can be claimed of those in which no run diverged; None where there is no
+            such cell, or their predictions can't be read.
+        right: these cells' levels → right or wrong, of shape (n_seeds, n_pictures).
+        intervals: these cells' levels → mean accuracy with its interval.
     """
 
     name: str
@@ -141,8 +199,14 @@ class Group:
 
     @property
     def ranked(self) -> list[Cell]:
-        """By the mean over the seeds, never by the best of them."""
-        return sorted(self.cells, key=lambda cell: -cell.mean)
+        """By the mean over the seeds, never by the best of them; those in which none diverged."""
+        whole = [cell for cell in self.cells if not cell.diverged]
+        return sorted(whole, key=lambda cell: -cell.mean)
+
+    @property
+    def unranked(self) -> list[Cell]:
+        """Those in which some seeds diverged, in order."""
+        return [cell for cell in self.cells if cell.diverged]
 
 
 def tables_of_answers(
@@ -190,13 +254,24 @@ def group(
             name = f"{name} (predictions can't be read)".strip()
             groups.append(Group(name, members, None, {}, {}))
             continue
+        tables = {
+            levels: right for levels, right in tables.items() if not by_levels[levels].diverged
+        }
+        if not tables:
+            groups.append(Group(name, members, None, {}, {}))
+            continue
         usual = {}
         for at, (factor, known) in enumerate(factors.items()):
             present = {levels[at] for levels in tables}
             wanted = [baseline[factor]] if factor in baseline else []
             usual[factor] = next(level for level in (*wanted, *known) if level in present)
         seeds = {cell.levels: cell.seeds for cell in members}
-        comparison = compare(tables, list(factors), seeds, usual)
+        predicted = {
+            cell.levels: np.stack([answers.predicted[run_id] for run_id in cell.run_ids])
+            for cell in members
+            if cell.levels in tables and all(run_id in answers.predicted for run_id in cell.run_ids)
+        }
+        comparison = compare(tables, list(factors), seeds, usual, predicted)
         intervals = {mean.cell: mean.accuracy for mean in comparison.cells}
         groups.append(Group(name, members, comparison, tables, intervals))
     return groups

@@ -7,11 +7,12 @@ weights), and only what survives is `told_apart`. So whatever a reader picks out
 without any true difference, it claims one in at most 5 % of studies.
 """
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ from ablation.report.statistics import (
 )
 
 Cell = tuple[str, ...]
+#: What two cells have in common on every picture: the class predicted, or only whether it is right.
+Same = Literal["", "right", "predictions"]
 
 _VALUES_AT_ONCE = 2_000_000  # Entries of the tables that are analysed together: about 16 MB.
 
@@ -45,6 +48,7 @@ class Claim:
     found: Contrast
     corrected_p: float
     n_claims: int  # In the report's family, this one included.
+    same: Same = ""  # What its two sides have in common, in every seed and every pair of cells.
 
     @property
     def told_apart(self) -> bool:
@@ -71,6 +75,8 @@ class LevelEffect(Claim):
     baseline: str
     matched: int  # Pairs of cells averaged over.
     possible: int  # Pairs that a full grid would hold.
+    #: Other factors' levels with which all predictions are the same, where not all of all are.
+    same_with: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +88,7 @@ class Interaction(Claim):
     baselines: tuple[str, str]
     matched: int  # Squares of four cells averaged over.
     possible: int
+    idle: str = ""  # The factor that changes nothing at either level of the other, where `same`.
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,7 @@ def compare(
     factors: Sequence[str],
     seeds: Mapping[Cell, Sequence[int]],
     baseline: Mapping[str, str] | None = None,
+    predicted: Mapping[Cell, NDArray[np.integer]] | None = None,
     confidence: float = 0.95,
     all_pairs_up_to: int = 24,
 ) -> Comparison:
@@ -116,6 +124,8 @@ def compare(
             they share, and not compared if there are none.
         baseline: Of some or all factors, the level that the others are compared with; else the
             level met first.
+        predicted: The classes predicted, of the shape of the cell's table, each a number that
+            stands for one class in all cells; of some or all cells.
         confidence: Of all intervals, between 0 and 1; claims hold at 1 - confidence over all.
         all_pairs_up_to: With more cells than this, each cell is compared with one only: the cell
             of all baseline levels, or the first of those nearest to it. Which one does not depend
@@ -139,6 +149,7 @@ def compare(
     p_values = [contrast.p_value for contrast in found]
     corrected = holm(p_values, [weights[identity] for identity in family])
     figures = dict(zip(family, zip(found, corrected, strict=True), strict=True))
+    rows = _Rows(grid, predicted or {})
 
     claims: list[Claim] = []
     for draft in drafts:
@@ -147,7 +158,11 @@ def compare(
             contrast = contrast.reversed()
         claims.append(
             draft.kind(
-                found=contrast, corrected_p=float(corrected_p), n_claims=len(family), **draft.names
+                found=contrast,
+                corrected_p=float(corrected_p),
+                n_claims=len(family),
+                **draft.names,
+                **rows.in_common(draft),
             )
         )
     return Comparison(
@@ -181,15 +196,18 @@ def in_words(claim: Claim, difference: float = 0.01) -> str:
     if one_seed:
         scope += " (for new pictures, not for new seeds)"
     start = "on these weights, " if one_seed else ""
+    if claim.same:
+        return _nothing_changed(claim)
+    ending = _where_nothing_changed(claim)
     if claim.told_apart:
-        return f"{start}{_verdict(claim, _figures(found))}, {scope}"
+        return f"{start}{_verdict(claim, _figures(found))}, {scope}{ending}"
     sentence = f"{start}{_no_verdict(claim)}: {_figures(found)}, {scope}"
     if found.excludes_zero:
         sentence += (
             f"; the interval leaves out 0, but not once all {claim.n_claims:,} comparisons of"
             f" this report are allowed for (corrected p = {claim.corrected_p:.2g})"
         )
-    return f"{sentence}; {_what_it_takes(found, difference)}"
+    return f"{sentence}; {_what_it_takes(found, difference)}{ending}"
 
 
 def cell_name(cell: Cell) -> str:
@@ -270,6 +288,9 @@ class _Draft:
     weights: dict[Cell, int]
     matched: int
     seeds: tuple[int, ...]
+    # Pairs of cells that are alike in all but what the claim is about; of an interaction, those
+    # of its first factor, then those of its second.
+    pairs: tuple[tuple[tuple[Cell, Cell], ...], ...]
 
     @property
     def first_sign(self) -> int:
@@ -294,7 +315,7 @@ def _pairs(grid: _Grid, all_pairs_up_to: int) -> Iterator[_Draft]:
         seeds = grid.shared_seeds((a, b))
         if seeds:
             names = {"factors": grid.factors, "a": a, "b": b}
-            yield _Draft(CellContrast, names, {a: 1, b: -1}, 1, seeds)
+            yield _Draft(CellContrast, names, {a: 1, b: -1}, 1, seeds, (((a, b),),))
 
 
 def _level_effects(grid: _Grid) -> Iterator[_Draft]:
@@ -361,7 +382,73 @@ def _averaged(
         possible *= 1 if at in without else len(levels)
     names = {**names, "matched": len(used), "possible": possible}
     in_order = tuple(seed for seed in grid.rows[next(iter(weights))] if seed in best)
-    yield _Draft(kind, names, weights, len(used), in_order)
+    pairs = tuple(tuple(_neighbours(weights, at)) for at in without)
+    yield _Draft(kind, names, weights, len(used), in_order, pairs)
+
+
+def _neighbours(cells: Iterable[Cell], at: int) -> Iterator[tuple[Cell, Cell]]:
+    """Pairs of these cells that differ in the level at one place only."""
+    by_rest: dict[Cell, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_rest[_with(cell, {at: ""})].append(cell)
+    for alike in by_rest.values():
+        yield from combinations(alike, 2)
+
+
+class _Rows:
+    """What each run answered, in a form that is quickly compared."""
+
+    def __init__(self, grid: _Grid, predicted: Mapping[Cell, NDArray[np.integer]]) -> None:
+        self._grid = grid
+        self._right = {cell: self._digests(table) for cell, table in grid.tables.items()}
+        self._predicted = {cell: self._digests(table) for cell, table in predicted.items()}
+
+    @staticmethod
+    def _digests(table: NDArray[np.integer]) -> list[bytes]:
+        rows = np.ascontiguousarray(table)
+        return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
+
+    def in_common(self, draft: _Draft) -> dict[str, Any]:
+        """The fields of a claim that say where its sides answered the same."""
+        sides = [self._same(pairs, draft.seeds) for pairs in draft.pairs]
+        if draft.kind is Interaction:
+            for factor, same in zip(draft.names["factors"], sides, strict=True):
+                if same == "predictions":
+                    return {"same": same, "idle": factor}
+            return {}
+        (same,), (pairs,) = sides, draft.pairs
+        if draft.kind is not LevelEffect or same == "predictions":
+            return {"same": same}
+        return {"same": same, "same_with": tuple(self._arms(draft.names["factor"], pairs, draft))}
+
+    def _same(self, pairs: Sequence[tuple[Cell, Cell]], seeds: Sequence[int]) -> Same:
+        if all(self._agree(self._predicted, pair, seeds) for pair in pairs):
+            return "predictions"
+        return "right" if all(self._agree(self._right, pair, seeds) for pair in pairs) else ""
+
+    def _agree(
+        self,
+        digests: Mapping[Cell, Sequence[bytes]],
+        pair: tuple[Cell, Cell],
+        seeds: Sequence[int],
+    ) -> bool:
+        a, b = pair
+        if a not in digests or b not in digests:
+            return False
+        of_a, of_b = self._grid.rows[a], self._grid.rows[b]
+        return all(digests[a][of_a[seed]] == digests[b][of_b[seed]] for seed in seeds)
+
+    def _arms(
+        self, factor: str, pairs: Sequence[tuple[Cell, Cell]], draft: _Draft
+    ) -> Iterator[tuple[str, str]]:
+        """Other factors' levels with which every pair's predictions are the same."""
+        for at, other in enumerate(self._grid.factors):
+            if other == factor:
+                continue
+            for level in dict.fromkeys(a[at] for a, _ in pairs):
+                here = [pair for pair in pairs if pair[0][at] == level]
+                if len(here) < len(pairs) and self._same(here, draft.seeds) == "predictions":
+                    yield other, level
 
 
 def _with(cell: Cell, levels: Mapping[int, str]) -> Cell:
@@ -439,6 +526,43 @@ def _no_verdict(claim: Claim) -> str:
         return f"whether {lead} differs between {here} and {there} can't be told"
     one, other, beside = _sides(claim)
     return f"{one} and {other}{beside} can't be told apart"
+
+
+def _nothing_changed(claim: Claim) -> str:
+    """What is said in place of a difference where the two sides answered the same."""
+    scope = f"{_count(claim.found.n_seeds, 'seed')}, {_count(claim.found.n_images, 'picture')}"
+    if isinstance(claim, Interaction):
+        other = claim.factors[1 - claim.factors.index(claim.idle)]
+        return (
+            f"at these settings {claim.idle} changed no prediction, whichever {other}: there is no"
+            f" interaction to be seen, {scope}"
+        )
+    one, other, beside = _sides(claim)
+    where = ""
+    if isinstance(claim, LevelEffect) and claim.possible > 1:
+        kind = "matched pair" if claim.matched == claim.possible else "complete matched pair"
+        where = f" in each of {_count(claim.matched, kind)} of cells"
+        where = f" in the one {kind} of cells" if claim.matched == 1 else where
+    if claim.same == "right":
+        return (
+            f"{one} and {other}{beside} were right on the very same pictures{where}, {scope}; only"
+            " their wrong predictions differ"
+        )
+    sentence = (
+        f"{one} and {other}{beside} gave the same prediction on every picture{where}, {scope}"
+    )
+    if isinstance(claim, LevelEffect):
+        sentence += f": at these settings {claim.factor} changed no prediction"
+    return sentence
+
+
+def _where_nothing_changed(claim: Claim) -> str:
+    """The arms in which a level made no difference to any prediction."""
+    if not isinstance(claim, LevelEffect) or not claim.same_with:
+        return ""
+    arms = " and with ".join(_level_name(factor, level) for factor, level in claim.same_with)
+    where = "" if claim.matched == claim.possible else " in these pairs"
+    return f"; with {arms}, {claim.factor} changed no prediction{where}"
 
 
 def _interaction_names(claim: Interaction) -> tuple[str, str, str]:

@@ -81,7 +81,11 @@ STYLE: dict[Any, Any] = {
 
 def _wanted(results: Results, group: Group) -> Iterator[tuple[str, str, Callable[[], Figure], str]]:
     """(section, name, how to draw it, caption) of each figure that has something to show."""
-    n = len(group.cells)
+    # Those in which runs diverged have no fair mean to draw.
+    cells = group.ranked
+    n = len(cells)
+    if not n:
+        return
     some = f" The {MOST_DOTS} best of {n:,} cells." if n > MOST_DOTS else ""
     if n > 1:
         caption = "Mean best validation accuracy of each cell; the bar is its 95 % interval."
@@ -90,7 +94,7 @@ def _wanted(results: Results, group: Group) -> Iterator[tuple[str, str, Callable
         yield "ranking", "cells", partial(dots, results, group), caption + some
     slices = tables.first_pair(results, group)
     # One scale for all pairs: small differences are not to look like large ones.
-    limits = min(cell.mean for cell in group.cells), max(cell.mean for cell in group.cells)
+    limits = min(cell.mean for cell in cells), max(cell.mean for cell in cells)
     if slices:
         caption = "Best validation accuracy, %."
         if len(slices) > MOST_HEAT_MAPS:
@@ -114,16 +118,16 @@ def _wanted(results: Results, group: Group) -> Iterator[tuple[str, str, Callable
         if len(chosen) < len(group.comparison.interactions):
             caption += f" The {len(chosen)} largest of {len(group.comparison.interactions)}."
         yield "effects", "interactions", partial(forest, results, chosen), caption
-    if any(run_id in results.histories for cell in group.cells for run_id in cell.run_ids):
+    if any(run_id in results.histories for cell in cells for run_id in cell.run_ids):
         caption = "Validation accuracy by epoch; dashed: training accuracy."
-        if any(len(cell.seeds) > 1 for cell in group.cells):
+        if any(len(cell.seeds) > 1 for cell in cells):
             caption += " Means over the seeds; the band goes from the lowest to the highest seed."
         if n > 1:
             caption += " Grey: the other cells."
         if n > MOST_CURVES:
             caption += f" The {MOST_CURVES} best of {n:,} cells."
         yield "curves", "curves", partial(curves, results, group), caption
-    if n > 1 and any(np.isfinite(cell.seconds).all() for cell in group.cells):
+    if n > 1 and any(np.isfinite(cell.seconds).all() for cell in cells):
         caption = (
             "Accuracy against training time, means over the seeds, with 95 % intervals of the "
             "accuracy. The line joins the cells to which no other is ahead in both."
@@ -191,13 +195,17 @@ def heat_maps(pairs: Sequence[PairTable], limits: tuple[float, float]) -> Figure
 def _heat_map(panel: Axes, pair: PairTable, limits: tuple[float, float]) -> None:
     low, high = limits
     values = np.full((len(pair.rows), len(pair.columns)), np.nan)
+    notes: dict[tuple[int, int], str] = {}
     for (row, column), entry in pair.entries.items():
-        values[pair.rows.index(row), pair.columns.index(column)] = entry.mean
+        at = pair.rows.index(row), pair.columns.index(column)
+        values[at] = np.nan if entry.note else entry.mean
+        notes[at] = entry.note.replace(" of ", "/").replace(" seeds", "")
     panel.imshow(values, cmap="cividis", vmin=low, vmax=high, aspect="auto")
     panel.set_facecolor(LIGHT)
     for row, column in np.ndindex(*values.shape):
         value = float(values[row, column])
-        text = "missing" if np.isnan(value) else tables.percent(value)
+        missing = notes.get((row, column)) or "missing"
+        text = missing if np.isnan(value) else tables.percent(value)
         is_dark = not np.isnan(value) and (value - low) / (high - low) < 0.55
         panel.text(column, row, text, ha="center", va="center", c="white" if is_dark else "black")
     panel.set_xticks(range(len(pair.columns)), [shortened(level, 14) for level in pair.columns])
@@ -301,7 +309,7 @@ def price(results: Results, group: Group) -> Figure:
     """Accuracy against training time: colour and shape by the first two factors."""
     figure = Figure(figsize=(WIDTH, 3.8))
     axes = figure.subplots()
-    cells = [cell for cell in group.cells if np.isfinite(cell.seconds).all()]
+    cells = [cell for cell in group.ranked if np.isfinite(cell.seconds).all()]
     time = {cell.levels: float(cell.seconds.mean()) for cell in cells}
     factors = results.factors
     by_colour, by_shape = (factors[0] if factors else "", factors[1] if len(factors) > 1 else "")

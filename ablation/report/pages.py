@@ -5,6 +5,7 @@ stands between backticks is code.
 """
 
 import base64
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from markupsafe import Markup, escape
 
 from ablation.report import integrity, tables
 from ablation.report.cells import Group
-from ablation.report.comparison import Claim, Interaction, cell_name, in_words
+from ablation.report.comparison import Claim, Interaction, LevelEffect, cell_name, in_words
 from ablation.report.figures import Picture, largest
 from ablation.report.results import LEARNING_RATE, Results, tuning_note
 from ablation.report.runs import level_of, params_of
@@ -82,9 +83,12 @@ def compose(results: Results, pictures: Sequence[Mapping[str, Sequence[Picture]]
     ledger = results.runs.ledger
     title = results.runs.study
     if not results.runs.is_complete:
-        asked = set(ledger.planned) or {*ledger.finished, *ledger.failed, *ledger.running}
+        ended = {*ledger.finished, *ledger.diverged, *ledger.failed, *ledger.running}
+        asked = set(ledger.planned) or ended
         done = len(asked & set(ledger.finished))
-        title += f" (INCOMPLETE: {done:,} of {count(len(asked), 'run')} finished)"
+        n_lost = len(asked & set(ledger.diverged))
+        diverged = f", {n_lost:,} diverged" if n_lost else ""
+        title += f" (INCOMPLETE: {done:,} of {count(len(asked), 'run')} finished{diverged})"
     return Page(title, tuple(results.breaches), tuple(sections))
 
 
@@ -108,6 +112,7 @@ def _what(results: Results) -> Iterator[Block]:
     found, table = results.runs, results.runs.table
     if not results.cells:
         yield Text("No run has finished, so there is nothing to compare yet.", "warning")
+        yield from _diverged(results)
         return
     factors = " × ".join(f"{name} ({', '.join(levels)})" for name, levels in found.factors.items())
     seeds = sorted({seed for cell in results.cells for seed in cell.seeds})
@@ -119,6 +124,7 @@ def _what(results: Results) -> Iterator[Block]:
         text += f"; {' or '.join(f'{n:,}' for n in sorted(pictures))} validation pictures"
     yield Text(f"{text}. The same in all runs: {_fixed(results)}.")
     yield Text(_how_to_read(results, seeds), "remark")
+    yield from _diverged(results)
     if not found.is_complete:
         yield Text(
             "The grid is incomplete: effects are averaged over complete matched cells only, and "
@@ -135,6 +141,23 @@ def _what(results: Results) -> Iterator[Block]:
             f"({next(iter(results.unreadable.values()))}).",
             "warning",
         )
+
+
+def _diverged(results: Results) -> Iterator[Block]:
+    """The cells of which nothing may be claimed, because runs of theirs came to no number."""
+    cells = tables.have_diverged(results)
+    if cells:
+        are = "cells hold" if len(cells) > 1 else "cell holds"
+        text = (
+            f"{len(cells):,} {are} runs that diverged, and so {'are' if len(cells) > 1 else 'is'} "
+            f"not ranked and in no comparison: {_some(cells, MOST_ITEMS)}."
+        )
+        if any(cell.diverged for cell in results.cells):
+            text += (
+                " Where some seeds diverged, the mean over the others leaves out the worst and "
+                "flatters."
+            )
+        yield Text(text, "warning")
 
 
 def _all(results: Results) -> Iterator[Block]:
@@ -191,8 +214,11 @@ def _how_to_read(results: Results, seeds: Sequence[int]) -> str:
 
 
 def _answers(results: Results, group: Group, drawn: Pictures) -> Iterator[Block]:
-    if len(group.cells) == 1:
-        cell = group.cells[0]
+    if not group.ranked:
+        yield Text("In every cell runs diverged, so there is nothing that can be compared.")
+        return
+    if len(group.ranked) == 1:
+        cell = group.ranked[0]
         name = f"{cell_name(cell.levels)}: " if cell.levels else ""
         yield Text(
             f"{name}{tables.accuracy(cell, group)} %, {count(len(cell.seeds), 'seed')}. "
@@ -202,15 +228,31 @@ def _answers(results: Results, group: Group, drawn: Pictures) -> Iterator[Block]
     if group.comparison is None:
         yield Text("Without predictions, no difference between these cells can be judged.")
         return
-    items = [(claim.factor, _sentence(results, claim)) for claim in group.comparison.effects]
+    items = list(_effects_in_words(results, group.comparison.effects))
     items += _interactions_in_words(results, group.comparison.interactions)
-    items.append(("best cell", _best_in_words(group)))
+    items.append(("best cell", _best_in_words(results, group)))
     yield Bullets(tuple(items))
 
 
+def _effects_in_words(results: Results, claims: Sequence[LevelEffect]) -> Iterator[tuple[str, str]]:
+    """Level by level; in one sentence where a factor with several levels changed nothing."""
+    for factor, found in itertools.groupby(claims, key=lambda claim: claim.factor):
+        effects = list(found)
+        if len(effects) > 1 and all(claim.same == "predictions" for claim in effects):
+            levels = ", ".join([effects[0].baseline, *(claim.level for claim in effects)])
+            yield (
+                factor,
+                f"all its levels ({levels}) gave the same prediction on every picture in every "
+                f"matched pair of cells: at these settings {factor} changed no prediction.",
+            )
+            continue
+        for claim in effects:
+            yield factor, _sentence(results, claim)
+
+
 def _sentence(results: Results, claim: Claim) -> str:
-    note = tuning_note(results, claim)
-    return in_words(claim, results.config.difference) + (f"; {note}" if note else "") + "."
+    notes = [tables.left_out(results, claim), tuning_note(results, claim)]
+    return "; ".join([in_words(claim, results.config.difference), *filter(None, notes)]) + "."
 
 
 def _interactions_in_words(
@@ -231,9 +273,11 @@ def _interactions_in_words(
         )
 
 
-def _best_in_words(group: Group) -> str:
+def _best_in_words(results: Results, group: Group) -> str:
     first, *others = group.ranked
     start = f"{cell_name(first.levels)} ranks first with {tables.accuracy(first, group)} %"
+    if group.unranked or results.lost:
+        start += " among the cells in which no run diverged"
     beside = tables.beside_anchor(group)
     if tables.anchor(group) != first.levels:
         reference = tables.anchor(group)
@@ -261,10 +305,10 @@ def _is_apart(claim: Claim | None) -> bool:
 
 
 def _ranking(results: Results, group: Group, drawn: Pictures) -> Iterator[Block]:
-    if len(group.cells) == 1:
+    if len(group.cells) == 1 and not results.lost:
         return
     yield tables.ranking(results, group)
-    yield from _left_out(len(group.cells), "cells", "cells.csv")
+    yield from _left_out(len(group.ranked), "cells", "cells.csv")
     yield from _dagger(results, tables.beside_anchor(group).values())
     yield from drawn.get("ranking", ())
 
@@ -346,7 +390,9 @@ def _shares(results: Results, group: Group, drawn: Pictures) -> Iterator[Block]:
 
 
 def _selection(results: Results, group: Group, drawn: Pictures) -> Iterator[Block]:
-    gain = float(np.mean([cell.mean - cell.last.mean() for cell in group.cells]))
+    if not group.ranked:
+        return
+    gain = float(np.mean([cell.mean - cell.last.mean() for cell in group.ranked]))
     optimism = tables.optimism(results, group)
     if optimism is None:
         yield Text(
@@ -370,7 +416,7 @@ def _selection(results: Results, group: Group, drawn: Pictures) -> Iterator[Bloc
         names = ", ".join(results.runs.searched)
         yield Text(f"{names} was chosen on the same validation pictures, which flatters further.")
     yield tables.selection(results, group)
-    yield from _left_out(len(group.cells), "cells", "cells.csv")
+    yield from _left_out(len(group.ranked), "cells", "cells.csv")
 
 
 def _searched(results: Results, group: Group, drawn: Pictures) -> Iterator[Block]:
@@ -411,10 +457,10 @@ def _curves(results: Results, group: Group, drawn: Pictures) -> Iterator[Block]:
 
 
 def _time(results: Results, group: Group, drawn: Pictures) -> Iterator[Block]:
-    if len(group.cells) > 1 and any(np.isfinite(cell.seconds).all() for cell in group.cells):
+    if len(group.ranked) > 1 and any(np.isfinite(cell.seconds).all() for cell in group.ranked):
         yield from drawn.get("time", ())
         yield tables.times(group)
-        yield from _left_out(len(group.cells), "cells", "cells.csv")
+        yield from _left_out(len(group.ranked), "cells", "cells.csv")
 
 
 TITLES = {
@@ -439,25 +485,27 @@ def _ledger(results: Results) -> Iterator[Block]:
     unplanned = finished - set(ledger.planned)
     duplicates = {name: runs for name, runs in ledger.finished.items() if len(runs) > 1}
     yield Table(
-        ("planned", "finished", "failed", "running", "missing", "duplicates"),
+        ("planned", "finished", "diverged", "failed", "running", "missing", "duplicates"),
         (
             (
                 f"{len(ledger.planned):,}" if ledger.planned else "not recorded",
                 f"{len(finished):,}",
+                f"{len(ledger.diverged):,}",
                 f"{len(ledger.failed):,}",
                 f"{len(ledger.running):,}",
                 f"{len(ledger.missing):,}",
                 f"{sum(len(runs) - 1 for runs in duplicates.values()):,}",
             ),
         ),
-        "rrrrrr",
+        "rrrrrrr",
     )
     by_status: dict[str, list[tuple[str, str]]] = {}
     for status, name, _, error in tables.unfinished(results):
         by_status.setdefault(status, []).append((name, error))
-    if "failed" in by_status:
-        failed = by_status["failed"][:MOST_ITEMS]
-        yield Table(("failed run", "error"), tuple(failed), "ll")
+    for status, column in (("diverged", "what happened"), ("failed", "error")):
+        if status in by_status:
+            listed = by_status[status][:MOST_ITEMS]
+            yield Table((f"{status} run", column), tuple(listed), "ll")
     if "running" in by_status:
         yield Text(f"Running: {_some((name for name, _ in by_status['running']), MOST_ITEMS)}.")
     if "missing" in by_status:
@@ -465,11 +513,11 @@ def _ledger(results: Results) -> Iterator[Block]:
     if any(len(content) > MOST_ITEMS for content in by_status.values()):
         yield Text("Not all may be listed here; `runs.csv` has all.", "remark")
     if duplicates:
-        listed = [
+        repeated = [
             f"{runs[0].info.run_name} ({len(runs)} times; the newest counts, {runs[0].info.run_id})"
             for runs in duplicates.values()
         ]
-        yield Text(f"Duplicates: {_some(listed, MOST_ITEMS)}.")
+        yield Text(f"Duplicates: {_some(repeated, MOST_ITEMS)}.")
     if unplanned and ledger.planned:
         names = [ledger.finished[name][0].info.run_name or name for name in sorted(unplanned)]
         yield Text(f"Finished without being part of a grid: {_some(names, MOST_ITEMS)}.")

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from ablation.config import ConfigError, ReportConfig
 from ablation.report import cells as cell_formation
 from ablation.report import integrity, runs
-from ablation.report.cells import Cell, Group
+from ablation.report.cells import Cell, Group, Lost
 from ablation.report.comparison import CellContrast, Claim, Interaction, LevelEffect
 from ablation.report.integrity import Check
-from ablation.report.runs import Runs
+from ablation.report.runs import Answers, Runs
 from ablation.report.statistics import MeanAccuracy, mean_interval
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Results:
 
     Attributes:
         runs: what the store holds.
-        cells: all of them, in the order in which their levels were asked for.
+        cells: in which a run finished, in the order in which their levels were asked for.
+        lost: the cells in which all diverged, likewise.
         groups: the cells by the pictures that they answered, compared.
         checks: of the integrity of the arms.
         test: the cells' levels → accuracy on the pictures held back; empty where there are none.
@@ -46,6 +47,7 @@ class Results:
 
     runs: Runs
     cells: Sequence[Cell]
+    lost: Sequence[Lost]
     groups: Sequence[Group]
     checks: Sequence[Check]
     test: Mapping[tuple[str, ...], MeanAccuracy]
@@ -76,11 +78,13 @@ def gather(client: "MlflowClient", study: str, config: ReportConfig) -> Results:
     """
     found = runs.read(client, study, config.nuisance)
     _refuse_unknown(found, config)
-    cells = cell_formation.form(found)
-    shown = found.table[found.table.run_id.isin({run for cell in cells for run in cell.run_ids})]
-    answers = runs.answers(client, shown)
-    held_back = shown[integrity.column(shown, "metrics.test_accuracy").notna()]
-    test_answers = runs.answers(client, held_back, "test_predictions.csv")
+    while True:
+        cells, lost = cell_formation.form(found)
+        answers, test_answers = _answers(client, found, cells)
+        diverged = answers.diverged | test_answers.diverged
+        if not diverged:
+            break
+        found = runs.set_aside(found, diverged, config.nuisance)
     test = cell_formation.tables_of_answers(cells, test_answers)
     tested = {
         levels: right
@@ -91,16 +95,28 @@ def gather(client: "MlflowClient", study: str, config: ReportConfig) -> Results:
     groups = cell_formation.group(cells, answers, found.factors, config.baseline)
     best = [cell for group in groups for cell in group.ranked[:MOST_CURVES]]
     drawn = {run_id for cell in best for run_id in cell.run_ids}
+    shown = found.table[found.table.run_id.isin(drawn)]
     return Results(
         runs=found,
         cells=cells,
+        lost=lost,
         groups=groups,
         checks=integrity.check(found.table, found.factors, answers),
         test={levels: mean_interval(right) for levels, right in tested.items()},
         held_back=tested,
-        histories=runs.histories(client, shown[shown.run_id.isin(drawn)]),
+        histories=runs.histories(client, shown),
         unreadable=answers.unreadable,
         config=config,
+    )
+
+
+def _answers(client: "MlflowClient", found: Runs, cells: Sequence[Cell]) -> tuple[Answers, Answers]:
+    """What the runs of the cells answered: the validation pictures, and those held back."""
+    shown = found.table[found.table.run_id.isin({run for cell in cells for run in cell.run_ids})]
+    held_back = shown[integrity.column(shown, "metrics.test_accuracy").notna()]
+    return (
+        runs.answers(client, shown),
+        runs.answers(client, held_back, "test_predictions.csv"),
     )
 
 

@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -46,6 +46,7 @@ class Runs:
         plans: what its commands asked for.
         ledger: every run, by what has become of it.
         table: the runs that count; see above.
+        diverged: the same of those that diverged, which count in nothing.
         factors: what is compared → its levels, in the order in which they were asked for.
         searched: nuisance → its values in the study, likewise; without those that never vary.
     """
@@ -54,14 +55,16 @@ class Runs:
     plans: Sequence[Plan]
     ledger: Ledger
     table: pd.DataFrame
+    diverged: pd.DataFrame
     factors: Mapping[str, tuple[str, ...]]
     searched: Mapping[str, tuple[str, ...]]
 
     @property
     def is_complete(self) -> bool:
         """Whether all that was asked for has finished, and something has."""
-        asked = set(self.ledger.planned) or {*self.ledger.failed, *self.ledger.running}
-        return bool(self.ledger.finished) and asked <= set(self.ledger.finished)
+        book = self.ledger
+        asked = set(book.planned) or {*book.diverged, *book.failed, *book.running}
+        return bool(book.finished) and asked <= set(book.finished)
 
 
 def read(client: "MlflowClient", study: str, nuisances: Sequence[str] = ()) -> Runs:
@@ -78,10 +81,38 @@ def read(client: "MlflowClient", study: str, nuisances: Sequence[str] = ()) -> R
     experiment = tracking.find_study(client, study)
     plans = studies.plans(experiment)
     ledger = studies.ledger(plans, tracking.search(client, experiment.experiment_id))
+    return _of_ledger(study, plans, ledger, nuisances)
+
+
+def _of_ledger(study: str, plans: Sequence[Plan], ledger: Ledger, nuisances: Sequence[str]) -> Runs:
     table = as_table(runs[0] for runs in ledger.finished.values())
+    diverged = as_table(ledger.diverged.values())
     plans = _oldest_first(plans, table)
-    factors, searched = compared(table, [plan.axes for plan in plans], nuisances)
-    return Runs(study, plans, ledger, table, factors, searched)
+    # A level at which every run diverged is a level all the same.
+    ended = together(table, diverged)
+    factors, searched = compared(ended, [plan.axes for plan in plans], nuisances)
+    return Runs(study, plans, ledger, table, diverged, factors, searched)
+
+
+def set_aside(found: Runs, diverged: Iterable[str], nuisances: Sequence[str]) -> Runs:
+    """The same study, less finished runs that turn out to have diverged, by their ids."""
+    ids = set(diverged)
+    finished: dict[str, list[Run]] = {}
+    lost = dict(found.ledger.diverged)
+    for fingerprint, duplicates in found.ledger.finished.items():
+        left = [run for run in duplicates if run.info.run_id not in ids]
+        if left:
+            finished[fingerprint] = left
+        else:
+            lost[fingerprint] = duplicates[0]
+    ledger = replace(found.ledger, finished=finished, diverged=lost)
+    return _of_ledger(found.study, found.plans, ledger, nuisances)
+
+
+def together(table: pd.DataFrame, diverged: pd.DataFrame) -> pd.DataFrame:
+    """Both, those of `table` first."""
+    parts = [part for part in (table, diverged) if not part.empty]
+    return pd.concat(parts, ignore_index=True) if len(parts) > 1 else (*parts, table)[0]
 
 
 def as_table(runs: "Iterable[Run]") -> pd.DataFrame:
@@ -230,12 +261,17 @@ class Answers:
         pictures: run id → an index into `sets`.
         sets: the different sets of pictures, each in the order of `right`.
         unreadable: run id → why its predictions could not be read.
+        predicted: run id → the class predicted of each picture, as a number that stands for the
+            same class in all runs: of shape (n_pictures,), in the order of `right`.
+        diverged: ids of the runs whose probabilities are not finite.
     """
 
     right: Mapping[str, NDArray[np.bool_]]
     pictures: Mapping[str, int]
     sets: Sequence[tuple[str, ...]]
     unreadable: Mapping[str, str]
+    predicted: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    diverged: frozenset[str] = frozenset()
 
 
 def answers(
@@ -244,30 +280,48 @@ def answers(
     """Read the per-picture predictions of every run in the table."""
     texts, unreadable = _read_all(client, table, artifact)
     right: dict[str, NDArray[np.bool_]] = {}
+    predicted: dict[str, NDArray[np.int32]] = {}
     pictures: dict[str, int] = {}
     sets: dict[tuple[str, ...], int] = {}
+    classes: dict[str, int] = {}
+    diverged = set()
     for run_id, text in texts.items():
         try:
-            names, is_right = _parse(text)
+            names, is_right, answered, is_finite = _parse(text)
         except (KeyError, ValueError, StopIteration) as error:
             unreadable[run_id] = f"{artifact} can't be understood ({error!r})"
             continue
         pictures[run_id] = sets.setdefault(names, len(sets))
         right[run_id] = is_right
-    return Answers(right, pictures, list(sets), unreadable)
+        numbers = [classes.setdefault(name, len(classes)) for name in answered]
+        predicted[run_id] = np.array(numbers, dtype=np.int32)
+        if not is_finite:
+            diverged.add(run_id)
+    return Answers(right, pictures, list(sets), unreadable, predicted, frozenset(diverged))
 
 
-def _parse(text: str) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
-    """The pictures' names and whether each was classed right, in the order of the names."""
+def _parse(text: str) -> tuple[tuple[str, ...], NDArray[np.bool_], list[str], bool]:
+    """The pictures' names, whether each was classed right, and as what, in the order of the names.
+
+    And whether all probabilities are finite.
+    """
     rows = csv.reader(io.StringIO(text))
     header = next(rows)
     name, label, predicted = map(header.index, ("picture", "label", "predicted"))
+    confidence = header.index("confidence") if "confidence" in header else None
     # One class of pictures may hold the same file name as another.
-    content = sorted((row[name], row[label], row[label] == row[predicted]) for row in rows if row)
+    content = sorted(
+        (row[name], row[label], row[predicted], confidence is None or row[confidence])
+        for row in rows
+        if row
+    )
     if not content:
         raise ValueError("it has no pictures")
-    names = tuple(f"{label}/{name}" for name, label, _ in content)
-    return names, np.array([is_right for *_, is_right in content])
+    names = tuple(f"{label}/{name}" for name, label, *_ in content)
+    # What is not a number was written as nothing.
+    is_finite = not any(share in ("", "nan", "inf") for *_, share in content)
+    is_right = np.array([label == predicted for _, label, predicted, _ in content])
+    return names, is_right, [predicted for *_, predicted, _ in content], is_finite
 
 
 def histories(client: "MlflowClient", table: pd.DataFrame) -> dict[str, pd.DataFrame]:

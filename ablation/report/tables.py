@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ablation.report.cells import Cell, Group
+from ablation import diverged
+from ablation.report.cells import Cell, Group, Tried
 from ablation.report.comparison import (
     CellContrast,
     Claim,
@@ -110,8 +111,52 @@ def accuracy(cell: Cell, group: Group) -> str:
     return percent(cell.mean) if found is None else with_interval(found.mean, found.low, found.high)
 
 
+def n_diverged(cell: Cell) -> str:
+    """Such as "1 of 3 seeds diverged"; empty where none did."""
+    n = len(cell.diverged)
+    return f"{n} of {count(n + len(cell.seeds), 'seed')} diverged" if n else ""
+
+
+def have_diverged(results: Results) -> list[str]:
+    """Each cell in which runs diverged, and how many: "full, l1 (1 of 3 seeds)"."""
+    lost = [
+        (one.levels, f"all {len(one.seeds)} seeds" if len(one.seeds) > 1 else "its only run")
+        for one in results.lost
+    ]
+    some = [
+        (cell.levels, n_diverged(cell).removesuffix(" diverged"))
+        for cell in results.cells
+        if cell.diverged
+    ]
+    return [f"{cell_name(levels)} ({how_many})" for levels, how_many in lost + some]
+
+
+def left_out(results: Results, claim: Claim) -> str:
+    """What a claim about levels leaves out because runs diverged there; empty where nothing."""
+    ended = [
+        *(one.levels for one in results.lost),
+        *(c.levels for c in results.cells if c.diverged),
+    ]
+    cells = [count(len(ended), "cell")] if isinstance(claim, Interaction) and ended else []
+    if isinstance(claim, LevelEffect):
+        at = results.factors.index(claim.factor)
+        of_level = {
+            level: sum(levels[at] == level for levels in ended)
+            for level in (claim.level, claim.baseline)
+        }
+        cells = [f"{count(n, 'cell')} with {level}" for level, n in of_level.items() if n]
+    return f"runs diverged in {' and '.join(cells)}, which this leaves out" if cells else ""
+
+
+def verdict_of_same(claim: Claim) -> str:
+    """Of a claim whose sides gave the same answers."""
+    return "same predictions" if claim.same == "predictions" else "right on the same pictures"
+
+
 def verdict(results: Results, claim: Claim) -> str:
     """In two or three words; with a dagger where the learning rate stands in the way."""
+    if claim.same:
+        return verdict_of_same(claim)
     if claim.told_apart:
         words = "differs"
     elif claim.found.excludes_zero:
@@ -161,7 +206,7 @@ def anchor(group: Group) -> tuple[str, ...] | None:
     if group.comparison is None or not group.comparison.contrasts:
         return None
     seconds = {claim.b for claim in group.comparison.contrasts}
-    if len(group.cells) > 2 and len(seconds) == 1:
+    if len(group.ranked) > 2 and len(seconds) == 1:
         return seconds.pop()
     return group.ranked[0].levels
 
@@ -180,9 +225,9 @@ def beside_anchor(group: Group) -> dict[tuple[str, ...], CellContrast]:
 def ranking(results: Results, group: Group) -> Table:
     """The cells by their mean over the seeds."""
     beside, at = beside_anchor(group), anchor(group)
-    is_first = at == group.ranked[0].levels
+    is_first = bool(group.ranked) and at == group.ranked[0].levels
     names = [*results.factors, *results.runs.searched]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for place, cell in enumerate(group.ranked[:MOST_ROWS], 1):
         claim = beside.get(cell.levels)
         rows.append(
@@ -199,10 +244,17 @@ def ranking(results: Results, group: Group) -> Table:
                 ),
             )
         )
+    is_apart = bool(beside or group.unranked or results.lost)
+    for cell in group.unranked:
+        content = (*cell.levels, *cell.chosen.values(), percent(cell.mean), str(len(cell.seeds)))
+        rows.append(("–", *content, "", f"{n_diverged(cell)}: not ranked, its mean flatters"))
+    for levels in lost_here(results, group):
+        content = (*levels, *["–"] * len(results.runs.searched), "–", "0")
+        rows.append(("–", *content, "", "diverged"))
     less = "less the first, points" if is_first else "less the reference, points"
     header = ("", *names, "accuracy, %", "seeds", less, "")
     align = "r" + "l" * len(names) + "rrrl"
-    if not beside:
+    if not is_apart:
         header, align = header[:-2], align[:-2]
         rows = [row[:-2] for row in rows]
     return Table(header, tuple(rows), align)
@@ -212,11 +264,16 @@ def all_cells(results: Results) -> Table:
     """Every cell's accuracy in the order of the grid, whichever pictures it answered."""
     of = {cell.levels: group for group in results.groups for cell in group.cells}
     rows = tuple(
-        (*cell.levels, accuracy(cell, of[cell.levels]), str(len(cell.seeds)))
+        (*cell.levels, _marked(cell, of[cell.levels]), str(len(cell.seeds)))
         for cell in results.cells[:MOST_ROWS]
     )
     header = (*results.factors, "accuracy, %", "seeds")
     return Table(header, rows, "l" * len(results.factors) + "rr")
+
+
+def _marked(cell: Cell, group: Group) -> str:
+    """A cell's accuracy, with what makes it flatter."""
+    return accuracy(cell, group) + (f" ({n_diverged(cell)})" if cell.diverged else "")
 
 
 # --- Pairs of factors
@@ -227,12 +284,16 @@ class Entry:
     mean: float
     low: float = np.nan
     high: float = np.nan
+    note: str = ""  # Why the mean can't be compared with others.
 
     @property
     def text(self) -> str:
+        if np.isnan(self.mean):
+            return self.note
+        note = f" ({self.note})" if self.note else ""
         if np.isnan(self.low):
-            return percent(self.mean)
-        return with_interval(self.mean, self.low, self.high)
+            return percent(self.mean) + note
+        return with_interval(self.mean, self.low, self.high) + note
 
 
 @dataclass(frozen=True)
@@ -296,14 +357,33 @@ def first_pair(results: Results, group: Group) -> list[PairTable]:
     slices: dict[tuple[str, ...], dict[tuple[str, str], Entry]] = {}
     for cell in group.cells:
         found = group.intervals.get(cell.levels)
-        entry = Entry(cell.mean) if found is None else Entry(found.mean, found.low, found.high)
+        entry = (
+            Entry(cell.mean, note=n_diverged(cell))
+            if found is None
+            else Entry(found.mean, found.low, found.high)
+        )
         rest = tuple(cell.levels[at[factor]] for factor in others)
         slices.setdefault(rest, {})[cell.levels[at[pair[0]]], cell.levels[at[pair[1]]]] = entry
+    for levels in lost_here(results, group):
+        rest = tuple(levels[at[factor]] for factor in others)
+        slices.setdefault(rest, {})[levels[at[pair[0]]], levels[at[pair[1]]]] = DIVERGED
     rows, columns = (_levels(results, group, factor) for factor in pair)
     return [
         PairTable(pair, rows, columns, entries, dict(zip(others, rest, strict=True)))
         for rest, entries in slices.items()
     ]
+
+
+#: In place of an accuracy, where every run diverged.
+DIVERGED = Entry(np.nan, note="diverged")
+
+
+def lost_here(results: Results, group: Group) -> Iterator[tuple[str, ...]]:
+    """The levels of the cells in which all diverged, that belong among the cells of this group."""
+    known = {factor: _levels(results, group, factor) for factor in results.factors}
+    for one in results.lost:
+        if all(level in known[factor] for factor, level in zip(known, one.levels, strict=True)):
+            yield one.levels
 
 
 def other_pairs(results: Results, group: Group) -> list[PairTable]:
@@ -337,12 +417,14 @@ def averages(results: Results, group: Group, pair: tuple[str, str]) -> PairTable
         return None
 
     rows, columns = (_levels(results, group, factor) for factor in pair)
+    ended = [*lost_here(results, group), *(cell.levels for cell in group.unranked)]
+    lost = {(levels[at[0]], levels[at[1]]): DIVERGED for levels in ended}
     if len(matched) == 1:
         rest = next(rest for rest, one in by_rest.items() if one is matched[0])
         names = [factor for factor in factors if factor not in pair]
         varied = factors_of(results, group)
         others = {name: level for name, level in zip(names, rest, strict=True) if name in varied}
-        entries = {}
+        entries = dict(lost)
         for key, levels in matched[0].items():
             found = group.intervals[levels]
             entries[key] = Entry(found.mean, found.low, found.high)
@@ -353,7 +435,8 @@ def averages(results: Results, group: Group, pair: tuple[str, str]) -> PairTable
             for key in wanted
         ]
     )
-    return PairTable(pair, rows, columns, dict(zip(wanted, means, strict=True)), {}, len(matched))
+    entries = lost | dict(zip(wanted, means, strict=True))
+    return PairTable(pair, rows, columns, entries, {}, len(matched))
 
 
 def of_seeds(
@@ -504,18 +587,16 @@ def searched(results: Results, group: Group) -> Table:
     """Which value of the searched settings won in each cell, and what else was tried."""
     names = tuple(results.runs.searched)
     rows = []
-    for cell in group.ranked[:MOST_ROWS]:
+    for cell in [*group.ranked, *group.unranked][:MOST_ROWS]:
         others = [
-            f"{', '.join(tried.values)}: {percent(tried.mean)}"
-            + ("" if tried.n_seeds == len(cell.seeds) else f" ({count(tried.n_seeds, 'seed')})")
-            for tried in cell.tried[1:]
+            f"{', '.join(tried.values)}: {_as_tried(tried, cell)}" for tried in cell.tried[1:]
         ]
         edges = [key for key in names if is_at_edge(cell, names.index(key))]
         rows.append(
             (
                 cell_name(cell.levels),
                 *cell.chosen.values(),
-                percent(cell.mean),
+                percent(cell.mean) + (f" ({n_diverged(cell)})" if cell.diverged else ""),
                 "; ".join(others) or "nothing else",
                 f"on the edge of the range: {', '.join(edges)}" if edges else "",
             )
@@ -525,6 +606,16 @@ def searched(results: Results, group: Group) -> Table:
         tuple(rows),
         "l" + "r" * (len(names) + 1) + "ll",
     )
+
+
+def _as_tried(tried: Tried, cell: Cell) -> str:
+    """How one searched value did that was not chosen."""
+    if not tried.n_seeds:
+        return "diverged"
+    of = count(tried.n_seeds + tried.n_diverged, "seed")
+    if tried.n_diverged:
+        return f"{percent(tried.mean)} ({tried.n_diverged} of {of} diverged)"
+    return percent(tried.mean) + ("" if tried.n_seeds == len(cell.seeds) else f" ({of})")
 
 
 def is_at_edge(cell: Cell, at: int) -> bool:
@@ -569,7 +660,8 @@ def runs_frame(results: Results) -> pd.DataFrame:
     content |= {column.removeprefix("metrics."): table[column] for column in metrics}
     content |= {"error": "", "run_id": table.run_id, "fingerprint": table.get("tags.fingerprint")}
     finished = pd.DataFrame(content, index=table.index)
-    used = {run_id for cell in results.cells for run_id in cell.run_ids}
+    whole = [cell for cell in results.cells if not cell.diverged]
+    used = {run_id for cell in whole for run_id in cell.run_ids}
     finished.insert(1, "is_compared", table.run_id.isin(used))
     rest = [
         {"status": status, "is_compared": False, "name": name, **levels, "error": error}
@@ -581,11 +673,18 @@ def runs_frame(results: Results) -> pd.DataFrame:
 def unfinished(results: Results) -> Iterator[tuple[str, str, dict[str, str], str]]:
     """Of each run that did not finish: what became of it, its name, its levels and seed, why."""
     ledger = results.runs.ledger
-    for status, runs in (("failed", ledger.failed), ("running", ledger.running)):
+    keys = (*results.factors, *results.runs.searched)
+    for status, runs in (
+        ("diverged", ledger.diverged),
+        ("failed", ledger.failed),
+        ("running", ledger.running),
+    ):
         for run in runs.values():
             params = run.data.params
-            levels = {key: params[key] for key in results.factors if key in params}
+            levels = {key: params[key] for key in keys if key in params}
             error = run.data.tags.get("error", "no reason recorded") if status == "failed" else ""
+            if status == "diverged":
+                error = diverged.reason(run) or "diverged: its probabilities are not finite"
             name = run.info.run_name or run.info.run_id
             yield status, name, {**levels, "seed": params.get("seed", "")}, error
     for fingerprint in ledger.missing:
@@ -609,15 +708,16 @@ def missing(results: Results) -> Table:
 
 def _cell_rows(results: Results) -> Iterator[dict[str, Any]]:
     for group in results.groups:
-        for rank, cell in enumerate(group.ranked, 1):
+        for place, cell in enumerate([*group.ranked, *group.unranked], 1):
             found = group.intervals.get(cell.levels)
-            test = results.test.get(cell.levels)
+            test = None if cell.diverged else results.test.get(cell.levels)
             yield {
                 **({"pictures": group.name} if group.name else {}),
-                "rank": rank,
+                "rank": None if cell.diverged else place,
                 **dict(zip(results.factors, cell.levels, strict=True)),
                 **cell.chosen,
                 "n_seeds": len(cell.seeds),
+                "n_diverged": len(cell.diverged),
                 "n_pictures": found.n_images if found else None,
                 "best_val_accuracy": cell.mean,
                 "low": found.low if found else None,
@@ -628,12 +728,30 @@ def _cell_rows(results: Results) -> Iterator[dict[str, Any]]:
                 "test_high": test.high if test else None,
                 "train_seconds": float(cell.seconds.mean()),
             }
+    for one in results.lost:
+        levels = dict(zip(results.factors, one.levels, strict=True))
+        yield {**levels, "n_seeds": 0, "n_diverged": len(one.seeds)}
 
 
 CLAIM_COLUMNS = [
     "kind", "factors", "levels", "difference", "low", "high", "p_value", "corrected_p",
     "n_claims", "told_apart", "n_seeds", "n_pictures", "interval_covers", "note", "in_words",
 ]  # fmt: skip
+
+
+def _notes(results: Results, claim: Claim) -> str:
+    notes = _sameness(claim), left_out(results, claim), tuning_note(results, claim)
+    return "; ".join(filter(None, notes))
+
+
+def _sameness(claim: Claim) -> str:
+    """Where a claim's sides gave the same answers."""
+    if claim.same:
+        return verdict_of_same(claim)
+    if isinstance(claim, LevelEffect) and claim.same_with:
+        arms = ", ".join(f"{factor} {level}" for factor, level in claim.same_with)
+        return f"same predictions with {arms}"
+    return ""
 
 
 def _claim_rows(results: Results) -> Iterator[dict[str, Any]]:
@@ -660,6 +778,6 @@ def _claim_rows(results: Results) -> Iterator[dict[str, Any]]:
                     "n_seeds": claim.found.n_seeds,
                     "n_pictures": claim.found.n_images,
                     "interval_covers": claim.found.covers,
-                    "note": tuning_note(results, claim),
+                    "note": _notes(results, claim),
                     "in_words": in_words(claim, results.config.difference),
                 }

@@ -12,6 +12,8 @@ from ablation.report.results import Results
 #: Most rows of the main table, and most columns that fit into 80 characters.
 MOST_ROWS, MOST_COLUMNS = 20, 3
 MOST_EFFECTS = 12
+#: Most cells that are named in one line.
+MOST_NAMED = 8
 
 
 def main_table(results: Results) -> RenderableType:
@@ -19,6 +21,11 @@ def main_table(results: Results) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"BREACH: {breach}.", style="bold red") for breach in results.breaches
     ]
+    cells = tables.have_diverged(results)
+    if cells:
+        more = f"; and {len(cells) - MOST_NAMED} more" if len(cells) > MOST_NAMED else ""
+        text = f"DIVERGED, and so not ranked: {'; '.join(cells[:MOST_NAMED])}{more}."
+        parts.append(Text(text, style="bold red"))
     for group in results.groups:
         pair = tables.first_pair(results, group)
         is_small = len(pair) == 1 and len(pair[0].columns) <= MOST_COLUMNS
@@ -41,7 +48,7 @@ def _pair(pair: tables.PairTable, where: str) -> Table:
 
 
 def _ranking(results: Results, group: Group) -> Table:
-    n = len(group.cells)
+    n = len(group.ranked)
     best = f", the {MOST_ROWS} best of {n:,} cells" if n > MOST_ROWS else ""
     table = Table(title=_title(group.name) + best, title_justify="left")
     names = [name.rpartition(".")[2] for name in (*results.factors, *results.runs.searched)]
@@ -58,6 +65,13 @@ def _ranking(results: Results, group: Group) -> Table:
             tables.accuracy(cell, group),
             str(len(cell.seeds)),
         )
+    for cell in group.unranked[:MOST_ROWS]:
+        levels = [*cell.levels, *cell.chosen.values()]
+        mean = f"{tables.percent(cell.mean)}, {tables.n_diverged(cell)}"
+        table.add_row(*([", ".join(levels)] if joined else levels), mean, str(len(cell.seeds)))
+    for lost in list(tables.lost_here(results, group))[:MOST_ROWS]:
+        levels = [*lost, *["–"] * len(results.runs.searched)]
+        table.add_row(*([", ".join(levels)] if joined else levels), "diverged", "0")
     return table
 
 

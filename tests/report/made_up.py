@@ -10,6 +10,7 @@ import json
 import shutil
 import tempfile
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Study:
         seed_noise: how far the accuracy moves with the seed.
         files: whether artifacts are written.
         later: seconds after the usual time at which the runs start.
+        alike: cells for which it gives the same word answer the same, seed by seed.
     """
 
     axes: Mapping[str, Sequence[str]]
@@ -71,6 +73,7 @@ class Study:
     seed_noise: float = 0.01
     files: bool = True
     later: int = 0
+    alike: Callable[[Mapping[str, str]], str] | None = None
 
 
 def store(folder: Path, *studies: Study) -> str:
@@ -217,8 +220,8 @@ class _Run:
             return
         metrics, files = self._results(random, hardness)
         rows[models.SqlLatestMetric] += [
-            {"run_uuid": run_id, "key": key, "value": value, "timestamp": start, "step": 0,
-             "is_nan": False}
+            {"run_uuid": run_id, "key": key, "value": _as_kept(value), "timestamp": start,
+             "step": 0, "is_nan": bool(np.isnan(value))}
             for key, value in {**metrics, **made.metrics(self.varied, seed)}.items()
         ]  # fmt: skip
         if made.files:
@@ -251,6 +254,9 @@ class _Run:
         """Metrics and artifacts of a run of the wanted accuracy."""
         made, config = self.made, self.config
         wanted = made.accuracy(self.varied)
+        if made.alike:
+            word = f"{made.alike(self.varied)} {config.seed}"
+            random = np.random.default_rng(zlib.crc32(word.encode()))
         if isinstance(wanted, float):
             score = hardness + 0.6 * random.normal(size=made.n_pictures)
             share = np.clip(wanted + made.seed_noise * np.sin(7.0 * config.seed + self.index), 0, 1)
@@ -290,6 +296,11 @@ class _Run:
             metrics["test_accuracy"] = float(test.mean())
             files["test_predictions.csv"] = _predictions(f"{self.levels['data']}/test", test)
         return metrics, files
+
+
+def _as_kept(value: float) -> float:
+    """As MLflow keeps a number in SQL: a NaN beside a flag, an infinity as the largest float."""
+    return float(np.nan_to_num(value, nan=0.0))
 
 
 def _predictions(split: str, right: np.ndarray[Any, Any]) -> str:

@@ -81,7 +81,7 @@ def test_an_incomplete_grid_is_marked_in_the_title_and_every_lost_run_is_named(
     written, text = write(tmp_path, made)
     assert text.startswith("# made-up (INCOMPLETE: 5 of 8 runs finished)\n")
     ledger = section(text, "Ledger")
-    assert "| 8 | 5 | 1 | 1 | 1 | 0 |" in ledger
+    assert "| 8 | 5 | 0 | 1 | 1 | 1 | 0 |" in ledger
     assert r"| full-l1-s0 | OSError: disk \<full\> \| 1 |" in ledger
     assert "| transfer=full, reg=l2 | 1 |" in ledger
     assert "Running: frozen-l2-s0." in ledger

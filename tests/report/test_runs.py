@@ -100,7 +100,7 @@ def test_predictions_are_read_for_every_run_and_give_the_logged_accuracy(tmp_pat
 
 def test_pictures_of_one_name_in_two_classes_are_two_pictures(tmp_path: Path) -> None:
     text = "picture,label,predicted,confidence\n1.jpg,b,b,1\n1.jpg,a,b,1\n2.jpg,a,a,1\n"
-    names, right = runs._parse(text)
+    names, right, *_ = runs._parse(text)
     assert names == ("a/1.jpg", "b/1.jpg", "a/2.jpg")
     assert right.tolist() == [False, True, True]
 

@@ -32,6 +32,10 @@ def is_far(share_nearer: float) -> bool:
     return share_nearer >= novelty.FAR
 
 
+def is_rather_far(share_nearer: float) -> bool:
+    return novelty.RATHER_FAR <= share_nearer < novelty.FAR
+
+
 def warnings(classifier: "Classifier", found: "Predictions") -> Iterator[str]:
     """What makes the labels less than they seem, a sentence each."""
     if classifier.known is None:
@@ -47,12 +51,23 @@ def warnings(classifier: "Classifier", found: "Predictions") -> Iterator[str]:
         )
     n_far = sum(map(is_far, found.shares_nearer))
     if n_far:
-        n = len(found.paths)
-        which = f"{n_far:,} of {n:,} pictures are" if n > 1 else "This picture is"
         yield (
-            f"{which} {FAR}, farther than {novelty.FAR:.0%} of the validation pictures: neither "
-            "the run's accuracy nor the probabilities hold there."
+            f"{_which(n_far, found)} {FAR}, farther than {novelty.FAR:.0%} of the validation "
+            "pictures: neither the run's accuracy nor the probabilities hold there."
         )
+    n_rather = sum(map(is_rather_far, found.shares_nearer))
+    if n_rather:
+        yield (
+            f"{_which(n_rather, found)} rather far, farther than {novelty.RATHER_FAR:.0%} of the "
+            "validation pictures: one in 20 of pictures like these is."
+        )
+
+
+def _which(number: int, found: "Predictions") -> str:
+    n = len(found.paths)
+    if n == 1:
+        return "This picture is"
+    return f"{number:,} of {n:,} pictures {'is' if number == 1 else 'are'}"
 
 
 def explanation(classifier: "Classifier") -> str:
@@ -110,7 +125,7 @@ def _distance(share_nearer: float) -> "Text":
     text = f"{math.floor(100 * share_nearer)}%"
     if is_far(share_nearer):
         return Text(f"{text}, {FAR}", "bold red")
-    if share_nearer >= novelty.RATHER_FAR:
+    if is_rather_far(share_nearer):
         return Text(f"{text}, rather far", "yellow")
     return Text(text)
 

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 
-from ablation import model, predict
+from ablation import model, predict, shown
 from tests.conftest import command, paint
 
 #: What is frozen, cut in the middle, or trained whole; statistics that stay, and that move.
@@ -179,6 +179,23 @@ def test_a_picture_of_another_kind_is_called_far(
     with Image.open(tmp_path / "sheet.jpg") as sheet:
         orange = np.asarray(sheet.convert("RGB")).astype(int)
     assert (abs(orange - [213, 94, 0]).sum(2) < 60).sum() > 500
+
+
+def test_how_many_pictures_are_far_and_rather_far_is_said_first(trained: Trained) -> None:
+    classifier = predict.load(trained.client, trained.runs[FROZEN], trained.uri)
+
+    def said(*shares: float) -> list[str]:
+        paths = [Path(f"{index}.png") for index in range(len(shares))]
+        found = predict.Predictions(paths=paths, shares_nearer=list(shares))
+        return [line.split(",")[0] for line in shown.warnings(classifier, found)]
+
+    assert said(0.0, 0.5, 0.949) == []
+    assert said(0.99) == ["This picture is far from the training pictures"]
+    assert said(0.95) == ["This picture is rather far"]
+    assert said(1.0, 0.99, 0.989, 0.5) == [
+        "2 of 4 pictures are far from the training pictures",
+        "1 of 4 pictures is rather far",
+    ]
 
 
 def test_a_run_of_an_earlier_version_tells_no_distance_and_says_so(

@@ -255,7 +255,7 @@ def _problems(config: Config) -> Iterator[str]:
         yield "optimizer.nesterov=true needs optimizer.momentum above 0"
     if len(config.model.mean) != 3 or len(config.model.std) != 3:
         yield "model.mean and model.std take three numbers each, one a colour channel"
-    if config.study is not None and not _is_folder_name(config.study):
+    if config.study is not None and not is_folder_name(config.study):
         yield (
             f"study={config.study}: a study's name becomes a folder's; letters, digits, '.', '_', "
             "'-' and spaces only, starting with a letter or a digit"
@@ -280,7 +280,7 @@ def _out_of_range(key: str, value: Any, metadata: Mapping[str, Any]) -> Iterator
         yield f"{key}={value}: must be {'finite and ' if value == float('inf') else ''}{wanted}"
 
 
-def _is_folder_name(name: str) -> bool:
+def is_folder_name(name: str) -> bool:
     return name[:1].isalnum() and all(letter.isalnum() or letter in "._- " for letter in name)
 
 

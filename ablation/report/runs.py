@@ -1,35 +1,25 @@
-"""From MLflow to tables: which runs count, what they compare, what their predictions were.
+"""From evidence to tables: which runs count, what they compare, what their predictions were.
 
 The table of runs has a row for each run that finished and counts, oldest first. Its columns are
-`run_id`, `name`, `artifact_uri`, `seed` (whole), each param as `params.NAME` (text, as MLflow
-keeps it), each metric as `metrics.NAME` (its last value), each tag as `tags.NAME`. What a run did
-not log is NaN.
+`run_id`, `name`, `seed` (whole), each param as `params.NAME` (text, as MLflow keeps it), each
+metric as `metrics.NAME` (its last value), each tag as `tags.NAME`. What a run did not log is NaN.
 """
 
-import csv
-import io
-import os
-import tempfile
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, is_dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ablation import predictions
 from ablation import study as studies
-from ablation import tracking
 from ablation.config import Config
+from ablation.record import Run
+from ablation.report.evidence import VALIDATION, Evidence
 from ablation.study import Ledger, Plan
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 NOT_RECORDED = "not recorded"
 
@@ -64,41 +54,34 @@ class Runs:
         return bool(self.ledger.finished) and asked <= set(self.ledger.finished)
 
 
-def read(client: "MlflowClient", study: str, nuisances: Sequence[str] = ()) -> Runs:
-    """All that the store holds on a study, but for the artifacts.
+def read(evidence: Evidence, nuisances: Sequence[str] = ()) -> Runs:
+    """What was run in a study, and what that compares.
 
     Args:
-        client: of the store.
-        study: the study's name.
+        evidence: on the study.
         nuisances: the keys or factors that are searched, not compared.
-
-    Raises:
-        TrackingError: the store has no such study.
     """
-    experiment = tracking.find_study(client, study)
-    plans = studies.plans(experiment)
-    ledger = studies.ledger(plans, tracking.search(client, experiment.experiment_id))
+    ledger = studies.ledger(evidence.plans, evidence.runs)
     table = as_table(runs[0] for runs in ledger.finished.values())
-    plans = _oldest_first(plans, table)
+    plans = _oldest_first(evidence.plans, table)
     factors, searched = compared(table, [plan.axes for plan in plans], nuisances)
-    return Runs(study, plans, ledger, table, factors, searched)
+    return Runs(evidence.study, plans, ledger, table, factors, searched)
 
 
-def as_table(runs: "Iterable[Run]") -> pd.DataFrame:
+def as_table(runs: Iterable[Run]) -> pd.DataFrame:
     """One row a run, oldest first, with the columns above."""
     rows = [
         {
-            "run_id": run.info.run_id,
-            "name": run.info.run_name,
-            "artifact_uri": run.info.artifact_uri,
-            "seed": int(run.data.params.get(REPLICATES, 0)),
-            **{f"params.{key}": value for key, value in run.data.params.items()},
-            **{f"metrics.{key}": value for key, value in run.data.metrics.items()},
-            **{f"tags.{key}": value for key, value in run.data.tags.items()},
+            "run_id": run.id,
+            "name": run.name,
+            "seed": int(run.params.get(REPLICATES, 0)),
+            **{f"params.{key}": value for key, value in run.params.items()},
+            **{f"metrics.{key}": value for key, value in run.metrics.items()},
+            **{f"tags.{key}": value for key, value in run.tags.items()},
         }
-        for run in sorted(runs, key=lambda run: run.info.start_time)
+        for run in sorted(runs, key=lambda run: run.start)
     ]
-    return pd.DataFrame(rows, columns=None if rows else ["run_id", "name", "artifact_uri", "seed"])
+    return pd.DataFrame(rows, columns=None if rows else ["run_id", "name", "seed"])
 
 
 def _oldest_first(plans: Sequence[Plan], table: pd.DataFrame) -> list[Plan]:
@@ -218,7 +201,7 @@ def shown(value: object) -> str:
         return text
 
 
-# --- Artifacts
+# --- Predictions
 
 
 @dataclass(frozen=True)
@@ -229,96 +212,28 @@ class Answers:
         right: run id → of shape (n_pictures,), in the order of the run's pictures.
         pictures: run id → an index into `sets`.
         sets: the different sets of pictures, each in the order of `right`.
-        unreadable: run id → why its predictions could not be read.
+        unreadable: run id → why its predictions could not be read, and where they were sought.
+        n_probabilities: that were predicted in all: pictures × classes × runs.
     """
 
     right: Mapping[str, NDArray[np.bool_]]
     pictures: Mapping[str, int]
     sets: Sequence[tuple[str, ...]]
     unreadable: Mapping[str, str]
+    n_probabilities: int = 0
 
 
-def answers(
-    client: "MlflowClient", table: pd.DataFrame, artifact: str = "predictions.csv"
-) -> Answers:
+def answers(evidence: Evidence, table: pd.DataFrame, split: str = VALIDATION) -> Answers:
     """Read the per-picture predictions of every run in the table."""
-    texts, unreadable = _read_all(client, table, artifact)
+    found = evidence.predictions(list(table.run_id), split)
     right: dict[str, NDArray[np.bool_]] = {}
     pictures: dict[str, int] = {}
     sets: dict[tuple[str, ...], int] = {}
-    for run_id, text in texts.items():
-        try:
-            names, is_right = _parse(text)
-        except (KeyError, ValueError, StopIteration) as error:
-            unreadable[run_id] = f"{artifact} can't be understood ({error!r})"
-            continue
+    n_probabilities = 0
+    for run_id, said in found.read.items():
+        names, order = predictions.in_order(tuple(said.pictures), tuple(said.labels))
         pictures[run_id] = sets.setdefault(names, len(sets))
-        right[run_id] = is_right
-    return Answers(right, pictures, list(sets), unreadable)
-
-
-def _parse(text: str) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
-    """The pictures' names and whether each was classed right, in the order of the names."""
-    rows = csv.reader(io.StringIO(text))
-    header = next(rows)
-    name, label, predicted = map(header.index, ("picture", "label", "predicted"))
-    # One class of pictures may hold the same file name as another.
-    content = sorted((row[name], row[label], row[label] == row[predicted]) for row in rows if row)
-    if not content:
-        raise ValueError("it has no pictures")
-    names = tuple(f"{label}/{name}" for name, label, _ in content)
-    return names, np.array([is_right for *_, is_right in content])
-
-
-def histories(client: "MlflowClient", table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Run id → its metrics, a row an epoch; runs whose history can't be read are left out."""
-    texts, _ = _read_all(client, table, "history.csv")
-    found = {}
-    for run_id, text in texts.items():
-        try:
-            history = pd.read_csv(io.StringIO(text))
-        except (ValueError, pd.errors.ParserError):
-            continue
-        if {"epoch", "val/accuracy"} <= set(history):
-            found[run_id] = history
-    return found
-
-
-def _read_all(
-    client: "MlflowClient", table: pd.DataFrame, artifact: str
-) -> tuple[dict[str, str], dict[str, str]]:
-    """The text of one artifact of each run, by run id; and why it could not be read."""
-    if table.empty:
-        return {}, {}
-    # Thousands of small files: a bar for each would hide everything else.
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
-    def attempt(run_id: str, uri: str) -> tuple[str, str | Exception]:
-        try:
-            return run_id, _read(client, run_id, uri, artifact)
-        # Each kind of artifact store fails in its own way.
-        except Exception as error:
-            return run_id, error
-
-    with ThreadPoolExecutor(16) as pool:
-        results = dict(pool.map(attempt, table.run_id, table.artifact_uri))
-    texts = {run_id: text for run_id, text in results.items() if isinstance(text, str)}
-    errors = {run_id: str(error) for run_id, error in results.items() if not isinstance(error, str)}
-    return texts, errors
-
-
-def _read(client: "MlflowClient", run_id: str, uri: str, artifact: str) -> str:
-    folder = local_folder(uri)
-    if folder is not None:
-        return (folder / artifact).read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory() as place:
-        path = client.download_artifacts(run_id, artifact, place)
-        return Path(path).read_text(encoding="utf-8")
-
-
-def local_folder(uri: str) -> Path | None:
-    """The folder of a run's artifacts where it lies on this machine's disk."""
-    parts = urlparse(uri)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return Path(uri) if not parts.scheme else None
+        is_right = map(operator.eq, said.labels, said.predicted)
+        right[run_id] = np.fromiter(is_right, dtype=bool, count=len(names))[order]
+        n_probabilities += len(names) * max(len(said.classes), 1)
+    return Answers(right, pictures, list(sets), found.unreadable, n_probabilities)

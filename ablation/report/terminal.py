@@ -1,4 +1,4 @@
-"""What the terminal shows of a report: breaches in red, then the main table."""
+"""What the terminal shows of a report: breaches and losses in red, then the main table."""
 
 from rich.console import Group as Stack
 from rich.console import RenderableType
@@ -19,6 +19,7 @@ def main_table(results: Results) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"BREACH: {breach}.", style="bold red") for breach in results.breaches
     ]
+    parts += [Text(f"MISSING: {loss}.", style="bold red") for loss in results.losses]
     for group in results.groups:
         pair = tables.first_pair(results, group)
         is_small = len(pair) == 1 and len(pair[0].columns) <= MOST_COLUMNS

@@ -272,7 +272,7 @@ def _problems(config: Config) -> Iterator[str]:
         yield "optimizer.nesterov=true needs optimizer.momentum above 0"
     if any(part is not None and len(part) != 3 for part in (config.model.mean, config.model.std)):
         yield "model.mean and model.std take three numbers each, one a colour channel, or null"
-    if config.study is not None and not _is_folder_name(config.study):
+    if config.study is not None and not is_folder_name(config.study):
         yield (
             f"study={config.study}: a study's name becomes a folder's; letters, digits, '.', '_', "
             "'-' and spaces only, starting with a letter or a digit"
@@ -304,7 +304,7 @@ def _no_range(key: str, value: list[float] | None) -> Iterator[str]:
         yield f"{key}={value}: takes the value that is black and the larger one that is white"
 
 
-def _is_folder_name(name: str) -> bool:
+def is_folder_name(name: str) -> bool:
     return name[:1].isalnum() and all(letter.isalnum() or letter in "._- " for letter in name)
 
 

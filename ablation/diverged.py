@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ablation.config import ConfigError
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from ablation.record import Run
 
 #: What the error of every such run starts with.
 LEAD = "diverged in epoch "
@@ -59,13 +59,13 @@ def reason(run: "Run") -> str:
     Of a run that finished the last epoch's losses are looked at: a network that has lost its
     numbers does not find them again.
     """
-    if run.info.status == "FINISHED":
-        metrics = run.data.metrics
+    if run.status == "FINISHED":
+        metrics = run.metrics
         found = {name: metrics[key] for key, name in LOSSES.items() if key in metrics}
         wrong = not_finite(found)
         return f"diverged, though it was logged as finished ({wrong})" if wrong else ""
-    error = str(run.data.tags.get("error", ""))
-    return error if run.info.status == "FAILED" and error.startswith(LEAD) else ""
+    error = str(run.tags.get("error", ""))
+    return error if run.status == "FAILED" and error.startswith(LEAD) else ""
 
 
 def _shown(value: object) -> str:

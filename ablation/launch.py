@@ -11,12 +11,14 @@ from rich.console import Console
 
 from ablation import config as schema
 from ablation import data, grid, process, study, tracking, ui
+from ablation.artifacts import ArtifactError, Artifacts
 from ablation.config import Config, ConfigError
 from ablation.grid import Grid
 from ablation.progress import Progress
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
     from ablation.report import Written
     from ablation.run import Outcome
@@ -164,10 +166,12 @@ def _conclude(asked: Grid, experiment_id: str, uri: str, console: Console) -> in
     client = tracking.connect(uri)
     if asked.is_sweep:
         written = _report(asked, client)
-        book, breaches = written.ledger, written.breaches
+        book, faults = written.ledger, (*written.breaches, *written.losses)
     else:
         runs = tracking.search(client, experiment_id)
-        book, breaches = study.ledger([study.plan_of(asked)], runs), ()
+        book = study.ledger([study.plan_of(asked)], [tracking.as_record(run) for run in runs])
+        newest = {finished[0].id for finished in book.finished.values()}
+        faults = tuple(_without_files(client, [run for run in runs if run.info.run_id in newest]))
     wanted = {run.fingerprint for run in asked.runs}
     wanted = wanted or {*book.finished, *book.diverged, *book.failed}
     n_lost = len(wanted - set(book.finished))
@@ -183,9 +187,26 @@ def _conclude(asked: Grid, experiment_id: str, uri: str, console: Console) -> in
     else:
         where = f"MLflow: {uri}, study {asked.study}"
         console.print(f"{where}; `mlflow ui` shows it under “Model training”", markup=False)
+    if not asked.is_sweep:
+        for fault in faults:
+            console.print(f"MISSING: {fault}", style="red", markup=False)
     if n_lost == len(wanted):
         return 1
-    return 2 if n_lost or breaches else 0
+    return 2 if n_lost or faults else 0
+
+
+def _without_files(client: "MlflowClient", runs: "Sequence[Run]") -> Iterator[str]:
+    """A sentence on each run that has finished and whose artifacts are not there any more."""
+    files = Artifacts(client)
+    for run in runs:
+        try:
+            files.names(run.info.run_id, run.info.artifact_uri)
+        except ArtifactError as error:
+            name = run.info.run_name
+            yield (
+                f"{name} has finished, but its artifacts can't be read: {error}; rerun=true "
+                "trains it again"
+            )
 
 
 def _report(asked: Grid, client: "MlflowClient") -> "Written":
@@ -195,13 +216,16 @@ def _report(asked: Grid, client: "MlflowClient") -> "Written":
         ConfigError: it could not be written.
     """
     from ablation import report
+    from ablation.report.store import Stored
 
     first = asked.configs[0]
     try:
-        return report.write(client, asked.study, Path(first.results), first.report)
+        evidence = Stored(client, asked.study)
+        return report.write(evidence, Path(first.results), first.report)
     # Hours of training lie behind it: whatever stopped the report, they are not lost.
     except Exception as error:
+        why = error if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
         raise ConfigError(
-            f"the report could not be written ({type(error).__name__}: {error}); the runs are in "
+            f"the report could not be written ({why}); the runs are in "
             f"MLflow, and `python -m ablation.report study={asked.study}` writes it again"
         ) from error

@@ -149,12 +149,15 @@ def predict(arguments: argparse.Namespace) -> int:
     paths, missing, _ = find_pictures(arguments.pictures, folders.FORMATS | folders.readable())
     if not paths:
         raise PredictError(_listed(missing))
-    client = connect(arguments.tracking_uri)
+    from ablation import tracking
+
+    uri = tracking.resolve_uri(arguments.tracking_uri)
+    client = tracking.connect_existing(uri, "--tracking-uri ")
     if arguments.run == "best":
         run = best_run(client, arguments.study)
     else:
         run = finished_run(client, arguments.run)
-    classifier = load(client, run, arguments.tracking_uri)
+    classifier = load(client, run)
     process.imported()
     accepted = folders.formats(classifier.config.data.extra_formats)
     paths, missing, notes = find_pictures(arguments.pictures, accepted)
@@ -225,24 +228,6 @@ def _tell(classifier: Classifier, found: Predictions, notes: Sequence[str], top:
         console.print(shown.explanation(classifier))
 
 
-def connect(uri: str | None) -> "MlflowClient":
-    """A client of a store that is there; MLflow itself would make an empty one.
-
-    Raises:
-        TrackingError: no such store, or one that can't be used.
-    """
-    from ablation import tracking
-
-    resolved = tracking.resolve_uri(uri)
-    file = resolved.removeprefix("sqlite:///")
-    if file != resolved and not Path(file).is_file():
-        raise tracking.TrackingError(
-            f"tracking.uri={resolved}: there is no such store; name the one of the study, "
-            "--tracking-uri URI, or start in its folder"
-        )
-    return tracking.connect(resolved)
-
-
 def best_run(client: "MlflowClient", study: str | None = None) -> "Run":
     """The run of the highest best validation accuracy; of several, the earliest.
 
@@ -267,7 +252,7 @@ def best_run(client: "MlflowClient", study: str | None = None) -> "Run":
     n_diverged = 0
     for run in _by_accuracy(client, experiments, finished):
         # MLflow can't be asked for losses that are finite.
-        if not diverged.reason(run):
+        if not diverged.reason(tracking.as_record(run)):
             return run
         n_diverged += 1
     where = f"study={study}" if study is not None else "best"
@@ -297,7 +282,7 @@ def finished_run(client: "MlflowClient", run_id: str) -> "Run":
     """
     from mlflow.exceptions import MlflowException
 
-    from ablation import diverged
+    from ablation import diverged, tracking
 
     try:
         run = client.get_run(run_id)
@@ -314,14 +299,14 @@ def finished_run(client: "MlflowClient", run_id: str) -> "Run":
             f"{run_id}: the run {run.info.run_name} did not finish, it is {run.info.status}"
             + (f" ({reason})" if reason else "")
         )
-    if why := diverged.reason(run):
+    if why := diverged.reason(tracking.as_record(run)):
         raise PredictError(
             f"{run_id}: the run {run.info.run_name} {why}: it can tell nothing of a picture"
         )
     return run
 
 
-def load(client: "MlflowClient", run: "Run", uri: str | None = None) -> Classifier:
+def load(client: "MlflowClient", run: "Run") -> Classifier:
     """Rebuild a finished run's network from its artifacts.
 
     Raises:
@@ -334,7 +319,7 @@ def load(client: "MlflowClient", run: "Run", uri: str | None = None) -> Classifi
 
     name = f"{run.info.run_id}: the run {run.info.run_name}"
     with tempfile.TemporaryDirectory() as folder:
-        config, classes, state, known = _read_artifacts(client, run, name, uri, Path(folder))
+        config, classes, state, known = _read_artifacts(client, run, name, Path(folder))
     place = device.choose("auto")
     is_rebuilt = config.transfer.trained != "all" and config.transfer.freeze_statistics
     network = model.build(
@@ -366,44 +351,33 @@ def load(client: "MlflowClient", run: "Run", uri: str | None = None) -> Classifi
 
 
 def _read_artifacts(
-    client: "MlflowClient", run: "Run", name: str, uri: str | None, folder: Path
+    client: "MlflowClient", run: "Run", name: str, folder: Path
 ) -> "tuple[Config, tuple[str, ...], dict[str, torch.Tensor], Known | None]":
-    from ablation import novelty, tracking
+    from ablation import novelty
+    from ablation.artifacts import ArtifactError, Artifacts
 
+    files, at = Artifacts(client), (run.info.run_id, run.info.artifact_uri)
     try:
-        there = {item.path for item in client.list_artifacts(run.info.run_id)}
-    # Each kind of artifact store fails in its own way.
-    except Exception as error:
-        raise PredictError(f"{name}: its artifacts can't be listed ({_brief(error)})") from error
+        there = files.names(*at)
+    except ArtifactError as error:
+        raise PredictError(f"{name}: its artifacts can't be read: {error}") from error
     if not there >= {CONFIG, CLASSES}:
         raise PredictError(
             f"{name} has no {' and '.join(sorted({CONFIG, CLASSES} - there))} among its artifacts "
-            f"({run.info.artifact_uri})"
+            f"({files.folder(*at) or run.info.artifact_uri})"
         )
     if WEIGHTS not in there:
         raise PredictError(
             f"{name} kept no weights (save_weights=false); train it again with rerun=true "
             "save_weights=true"
         )
-    from mlflow.artifacts import download_artifacts
     from omegaconf import OmegaConf
     from safetensors.torch import load_file
 
     from ablation import config as schema
 
-    # A bar for each small file is noise among the answers.
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    resolved = tracking.resolve_uri(uri)
-
     def fetch(artifact: str) -> Path:
-        return Path(
-            download_artifacts(
-                run_id=run.info.run_id,
-                artifact_path=artifact,
-                dst_path=str(folder),
-                tracking_uri=resolved,
-            )
-        )
+        return files.fetch(*at, artifact, folder)
 
     try:
         # Over the schema: a run of an earlier version lacks what was added since.

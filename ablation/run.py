@@ -23,6 +23,7 @@ from ablation import (
     inputs,
     model,
     novelty,
+    predictions,
     preprocessing,
     tracking,
     transfer,
@@ -32,6 +33,7 @@ from ablation.config import Config
 from ablation.data import Pictures, Split
 from ablation.diverged import DivergedError, not_finite
 from ablation.fit import Epoch, Fit
+from ablation.predictions import Predictions
 from ablation.transfer import Parts
 
 if TYPE_CHECKING:
@@ -300,14 +302,15 @@ def _write_artifacts(config: Config, pictures: Pictures, trained: Trained, folde
     (folder / "config.yaml").write_text(schema.as_yaml(config))
     history = pd.DataFrame(result.history).astype({"epoch": int})
     history.to_csv(folder / "history.csv", index=False)
-    predictions = prediction_table(pictures.val, pictures.classes, result.probabilities)
-    predictions.to_csv(folder / "predictions.csv", index=False)
+    said = _said(pictures.val, pictures.classes, result.probabilities)
+    predictions.save(said, folder)
     if pictures.test and trained.test is not None:
-        held_back = prediction_table(pictures.test, pictures.classes, trained.test)
-        held_back.to_csv(folder / "test_predictions.csv", index=False)
+        held_back = _said(pictures.test, pictures.classes, trained.test)
+        predictions.save(held_back, folder, "test_")
     (folder / "classes.json").write_text(json.dumps(pictures.classes))
     figures.curves(history, result.best_epoch).savefig(folder / "curves.png")
-    figures.confusion(predictions, pictures.classes).savefig(folder / "confusion.png")
+    table = predictions.as_table(said)
+    figures.confusion(table, said.classes).savefig(folder / "confusion.png")
     _write_pictures(config, pictures, trained, folder / "pictures")
     if config.save_weights:
         from safetensors.torch import save_file
@@ -363,13 +366,11 @@ def _shared_sheets(config: Config, pictures: Pictures) -> dict[str, bytes]:
 def prediction_table(
     split: Split, classes: tuple[str, ...], probabilities: npt.NDArray[np.float32]
 ) -> pd.DataFrame:
-    """One row a picture: its true and predicted class and the probability of the latter."""
-    predicted = probabilities.argmax(1)
-    return pd.DataFrame(
-        {
-            "picture": split.names,
-            "label": [classes[label] for label in split.labels],
-            "predicted": [classes[label] for label in predicted],
-            "confidence": probabilities.max(1).round(6),
-        }
-    )
+    """One row a picture: its true and predicted class and the probabilities, for people."""
+    return predictions.as_table(_said(split, classes, probabilities))
+
+
+def _said(
+    split: Split, classes: tuple[str, ...], probabilities: npt.NDArray[np.float32]
+) -> Predictions:
+    return predictions.of(split.names, split.labels, classes, probabilities)

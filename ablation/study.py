@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from ablation import diverged, tracking
 from ablation.grid import Grid
+from ablation.record import UNDER_WAY, Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Experiment
 
 FINGERPRINT_DIGITS = 16
 
@@ -61,10 +62,10 @@ class Ledger:
     """
 
     planned: dict[str, dict[str, str]]
-    finished: "dict[str, list[Run]]" = field(default_factory=dict)
-    diverged: "dict[str, Run]" = field(default_factory=dict)
-    failed: "dict[str, Run]" = field(default_factory=dict)
-    running: "dict[str, Run]" = field(default_factory=dict)
+    finished: dict[str, list[Run]] = field(default_factory=dict)
+    diverged: dict[str, Run] = field(default_factory=dict)
+    failed: dict[str, Run] = field(default_factory=dict)
+    running: dict[str, Run] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     @property
@@ -112,7 +113,7 @@ def plans(experiment: "Experiment") -> list[Plan]:
     return found
 
 
-def ledger(found: Sequence[Plan], runs: "Sequence[Run]") -> Ledger:
+def ledger(found: Sequence[Plan], runs: Sequence[Run]) -> Ledger:
     """Count what was asked for against what was logged (`runs`, oldest first)."""
     planned: dict[str, dict[str, str]] = {}
     for plan in found:
@@ -120,21 +121,16 @@ def ledger(found: Sequence[Plan], runs: "Sequence[Run]") -> Ledger:
     book = Ledger(planned)
     by_fingerprint: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
-        by_fingerprint[run.data.tags.get("fingerprint", run.info.run_id)].insert(0, run)
+        by_fingerprint[run.tags.get("fingerprint", run.id)].insert(0, run)
     for fingerprint, newest_first in by_fingerprint.items():
-        why = {run.info.run_id: diverged.reason(run) for run in newest_first}
-        done = [
-            run
-            for run in newest_first
-            if run.info.status == "FINISHED" and not why[run.info.run_id]
-        ]
+        why = {run.id: diverged.reason(run) for run in newest_first}
+        done = [run for run in newest_first if run.status == "FINISHED" and not why[run.id]]
         newest = newest_first[0]
-        is_under_way = newest.info.status in ("RUNNING", "SCHEDULED")
         if done:
             book.finished[fingerprint] = done
-        elif is_under_way and tracking.is_alive(newest.data.tags):
+        elif newest.status in UNDER_WAY:
             book.running[fingerprint] = newest
-        elif why[newest.info.run_id]:
+        elif why[newest.id]:
             book.diverged[fingerprint] = newest
         else:
             book.failed[fingerprint] = newest

@@ -12,6 +12,7 @@ import logging
 import os
 import shlex
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -25,12 +26,12 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from ablation import diverged
+from ablation import artifacts, diverged
 from ablation.config import ConfigError
+from ablation.record import UNDER_WAY, Run
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow import MlflowClient, entities
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 
@@ -50,6 +51,8 @@ def resolve_uri(configured: str | None) -> str:
 @functools.lru_cache(maxsize=4)
 def connect(uri: str) -> "MlflowClient":
     """A client of the store, which is created and brought up to date where that is needed.
+
+    In a store that is a file and has moved, the places of its runs' artifacts are mended.
 
     Raises:
         TrackingError: the store can't be reached or used.
@@ -71,10 +74,31 @@ def connect(uri: str) -> "MlflowClient":
         raise TrackingError(
             f"tracking.uri={uri}: the MLflow store can't be used ({_brief(error)})"
         ) from error
+    file = artifacts.database(uri)
+    if file is not None:
+        artifacts.mend(file)
     return client
 
 
-def find_study(client: "MlflowClient", study: str) -> "Experiment":
+def connect_existing(uri: str, option: str = "tracking.uri=") -> "MlflowClient":
+    """As `connect`, for what only reads: MLflow itself would make an empty store.
+
+    Args:
+        option: how the person who asked names a store.
+
+    Raises:
+        TrackingError: there is no such store, or it can't be used.
+    """
+    file = artifacts.database(uri)
+    if file is not None and not file.is_file():
+        raise TrackingError(
+            f"tracking.uri={uri}: there is no such file ({file}); start in the folder of the "
+            f"study, or name its store, {option}sqlite:////FOLDER/mlflow.db"
+        )
+    return connect(uri)
+
+
+def find_study(client: "MlflowClient", study: str) -> "entities.Experiment":
     """The experiment of a study.
 
     Raises:
@@ -91,24 +115,39 @@ def find_study(client: "MlflowClient", study: str) -> "Experiment":
 
 
 def open_study(client: "MlflowClient", study: str) -> str:
-    """The id of the study's experiment, created where there is none.
+    """The id of the study's experiment, created where there is none; its runs are to be written.
 
     To be called in one process before others write to a new store.
+
+    Raises:
+        TrackingError: the study was deleted, or the store can't be written.
     """
     experiment = client.get_experiment_by_name(study)
     if experiment is None:
-        return str(client.create_experiment(study, tags={"made_by": "ablation"}))
+        experiment_id = client.create_experiment(study, tags={"made_by": "ablation"})
+        experiment = client.get_experiment(experiment_id)
     if experiment.lifecycle_stage != "active":
         raise TrackingError(
             f"study={study}: was deleted in MLflow; `mlflow experiments restore -x "
             f"{experiment.experiment_id}` brings it back, or choose another name"
         )
-    return str(experiment.experiment_id)
+    experiment_id = str(experiment.experiment_id)
+    file = artifacts.database(client.tracking_uri)
+    try:
+        if file is not None:
+            artifacts.keep_beside(file, experiment_id)
+    except sqlite3.OperationalError as error:
+        raise TrackingError(
+            f"tracking.uri={client.tracking_uri}: the store can't be written ({error})"
+        ) from error
+    return experiment_id
 
 
-def search(client: "MlflowClient", experiment_id: str, filter_string: str = "") -> "list[Run]":
+def search(
+    client: "MlflowClient", experiment_id: str, filter_string: str = ""
+) -> "list[entities.Run]":
     """Every run of a study, oldest first; MLflow gives them in pages of 1,000."""
-    runs: list[Run] = []
+    runs: list[entities.Run] = []
     token: str | None = None
     while True:
         page = client.search_runs(
@@ -122,6 +161,20 @@ def search(client: "MlflowClient", experiment_id: str, filter_string: str = "") 
         token = page.token
         if not token:
             return runs
+
+
+def as_record(run: "entities.Run") -> Run:
+    """A run as a plain record; one that is under way and whose process is gone is KILLED."""
+    return Run(
+        id=run.info.run_id,
+        name=run.info.run_name or run.info.run_id,
+        status="KILLED" if _is_dead(run) else run.info.status,
+        start=run.info.start_time,
+        end=run.info.end_time,
+        params=run.data.params,
+        metrics=run.data.metrics,
+        tags=run.data.tags,
+    )
 
 
 @dataclass(frozen=True)
@@ -139,11 +192,13 @@ class Identity:
         return " and ".join(f"tags.{key} = '{value}'" for key, value in self.tags().items())
 
 
-def finished(client: "MlflowClient", experiment_id: str, identity: Identity) -> "Run | None":
+def finished(
+    client: "MlflowClient", experiment_id: str, identity: Identity
+) -> "entities.Run | None":
     """The finished run of this identity, if the store has one; not one that diverged."""
     query = f"{identity.filter()} and attributes.status = 'FINISHED'"
     runs = client.search_runs([experiment_id], filter_string=query)
-    return next((run for run in runs if not diverged.reason(run)), None)
+    return next((run for run in runs if not diverged.reason(as_record(run))), None)
 
 
 class RunLog:
@@ -261,6 +316,10 @@ def is_alive(tags: Mapping[str, str]) -> bool:
         return False
 
 
+def _is_dead(run: "entities.Run") -> bool:
+    return run.info.status in UNDER_WAY and not is_alive(run.data.tags)
+
+
 def close_dead(client: "MlflowClient", experiment_id: str) -> int:
     """Mark as KILLED the runs whose process is gone, which would be RUNNING for ever.
 
@@ -268,7 +327,7 @@ def close_dead(client: "MlflowClient", experiment_id: str) -> int:
         How many there were.
     """
     running = search(client, experiment_id, "attributes.status = 'RUNNING'")
-    dead = [run for run in running if not is_alive(run.data.tags)]
+    dead = [run for run in running if _is_dead(run)]
     for run in dead:
         client.set_tag(run.info.run_id, "error", "its process ended without a word")
         client.set_terminated(run.info.run_id, "KILLED")

@@ -2,16 +2,19 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from PIL import Image
 
 from tests.conftest import MAIN_COMMAND, ROOT, Study, command
 
@@ -82,6 +85,7 @@ def test_a_run_has_its_factors_its_config_and_its_metrics(main_study: Study) -> 
         "config.yaml",
         "history.csv",
         "predictions.csv",
+        "predictions.parquet",
         "curves.png",
         "confusion.png",
         "weights.safetensors",
@@ -177,6 +181,36 @@ def test_a_study_that_was_ended_goes_on_with_what_has_not_finished(
     ]
 
 
+def test_a_study_goes_on_in_another_folder_and_says_what_is_missing_there(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "a%20b #?"
+    old.mkdir()
+    ask = ["-m", "transfer=frozen", *FEW]
+    assert command(*ask, "reg=l1,l2", "study=mine", cwd=old).code == 0
+    old.rename(new)
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(new / "digit.png")
+    said = command("best", "digit.png", cwd=new, module="ablation.predict")
+    assert said.code == 0, said.err
+    said = command(*ask, "reg=l1,l2,none", "study=mine", cwd=new)
+    assert said.code == 0, said.err
+    assert said.out.count("had finished before") == 2
+    report = (new / "results" / "mine" / "report.md").read_text()
+    assert "can't be read" not in report
+    assert len(list(new.glob("mlruns/*/*/artifacts/predictions.parquet"))) == 3
+    assert [path.name for path in tmp_path.iterdir()] == [new.name]
+
+    shutil.rmtree(new / "mlruns")
+    said = command(*ask, "reg=l1,l2,none", "study=mine", cwd=new)
+    assert said.code == 2
+    assert "MISSING: the predictions of 3 runs can't be read" in said.out
+    for place in (said.out, (new / "results" / "mine" / "report.md").read_text()):
+        assert "there is no folder" in place
+        assert str(new).replace("#", "") in place.replace("\\", "").replace("#", "")
+    said = command("transfer=frozen", "reg=l1", *FEW, "study=mine", cwd=new)
+    assert said.code == 2
+    assert "MISSING: l1-s0 has finished, but its artifacts can't be read: there is no" in said.out
+    assert "rerun=true trains it again" in said.out
+
+
 def test_two_runs_with_one_seed_log_the_same_numbers_to_the_last_digit(tmp_path: Path) -> None:
     ask = ["transfer=full", "reg=elastic", *FEW]
     for study in ("one", "two"):
@@ -185,7 +219,7 @@ def test_two_runs_with_one_seed_log_the_same_numbers_to_the_last_digit(tmp_path:
     (one,), (two,) = (runs(store(tmp_path), study) for study in ("one", "two"))
     timeless = [name for name in one.data.metrics if "seconds" not in name]
     assert {n: one.data.metrics[n] for n in timeless} == {n: two.data.metrics[n] for n in timeless}
-    for name in ("predictions.csv", "weights.safetensors"):
+    for name in ("predictions.csv", "predictions.parquet", "weights.safetensors"):
         assert artifact(one, name).read_bytes() == artifact(two, name).read_bytes()
 
 

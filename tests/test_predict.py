@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 
-from ablation import model, predict, shown
+from ablation import model, predict, shown, tracking
 from tests.conftest import command, paint
 
 #: What is frozen, cut in the middle, or trained whole; statistics that stay, and that move.
@@ -47,7 +47,7 @@ class Trained:
 
     @property
     def client(self) -> MlflowClient:
-        return predict.connect(self.uri)
+        return tracking.connect(self.uri)
 
     def predictions(self, cell: str) -> pd.DataFrame:
         folder = Path(self.runs[cell].info.artifact_uri.removeprefix("file://"))
@@ -93,7 +93,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_predictions_are_those_of_the_training(trained: Trained, cell: str) -> None:
     wanted = trained.predictions(cell)
     paths = [trained.pictures / Path(picture).relative_to("val") for picture in wanted.picture]
-    classifier = predict.load(trained.client, trained.runs[cell], trained.uri)
+    classifier = predict.load(trained.client, trained.runs[cell])
     found = predict.classify(classifier, paths)
     assert found.paths == paths
     probabilities = np.array(found.probabilities)
@@ -229,10 +229,10 @@ def test_a_run_that_trained_all_needs_no_other_weights(
         raise model.ModelError("the published weights are not needed")
 
     monkeypatch.setattr(model, "_pretrained_trunk", refuse)
-    predict.load(trained.client, trained.runs["full-still"], trained.uri)
-    predict.load(trained.client, trained.runs["frozen-moving"], trained.uri)
+    predict.load(trained.client, trained.runs["full-still"])
+    predict.load(trained.client, trained.runs["frozen-moving"])
     with pytest.raises(model.ModelError):
-        predict.load(trained.client, trained.runs["frozen-still"], trained.uri)
+        predict.load(trained.client, trained.runs["frozen-still"])
 
 
 def made_run(
@@ -355,7 +355,7 @@ def copied_run(trained: Trained, without: str = "", tags: Mapping[str, str] | No
 
 
 def test_a_copied_run_predicts(trained: Trained) -> None:
-    predict.load(trained.client, copied_run(trained), trained.uri)
+    predict.load(trained.client, copied_run(trained))
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     paint(picture, (200, 0, 0), 0, (40, 40))
     said = command("best", "red.png", cwd=tmp_path, module="ablation.predict")
     assert said.code == 1
-    assert "tracking.uri=sqlite:///mlflow.db: there is no such store" in said.err
+    assert "tracking.uri=sqlite:///mlflow.db: there is no such file" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["red.png"]
 
 

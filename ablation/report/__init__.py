@@ -1,4 +1,4 @@
-"""The report of a study: from the runs in MLflow to pages whose every claim can be checked."""
+"""The report of a study: from the evidence on it to pages whose every claim can be checked."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from ablation.config import ReportConfig
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from rich.console import RenderableType
 
+    from ablation.report.evidence import Evidence
     from ablation.study import Ledger
 
 
@@ -21,6 +21,7 @@ class Written:
         path: of report.md; report.html, the tables as CSV and figures/ lie beside it.
         main_table: for the terminal: breaches, if any, then the cells' accuracies.
         breaches: what makes the comparison another than the one asked for, a sentence each.
+        losses: what could not be read, and where it was sought, likewise.
         ledger: every run by what has become of it.
         is_complete: whether all that was asked for has finished.
     """
@@ -28,41 +29,47 @@ class Written:
     path: Path
     main_table: "RenderableType"
     breaches: tuple[str, ...]
+    losses: tuple[str, ...]
     ledger: "Ledger"
     is_complete: bool
 
     @property
     def exit_code(self) -> int:
-        """0, or 2 where planned runs did not finish or an arm is not what it says."""
-        return 0 if self.is_complete and not self.breaches else 2
+        """0, or 2 where planned runs did not finish, an arm is not what it says, or runs' files
+        can't be read."""
+        return 0 if self.is_complete and not self.breaches and not self.losses else 2
 
 
-def write(client: "MlflowClient", study: str, results: Path, config: ReportConfig) -> Written:
-    """Write the report of a study from what the store holds.
+def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
+    """Write the report of a study, and beside it the evidence that it was made from.
 
     Args:
-        client: of the store.
-        study: the study's name.
+        evidence: on the study, from its store or from a file.
         results: the folder of the reports; this one goes into a folder of the study's name.
         config: the baseline levels, the searched settings, the difference that matters.
 
     Raises:
-        TrackingError: the store has no such study.
-        ConfigError: `report.baseline` or `report.nuisance` names what the study does not have.
+        ConfigError: `report.baseline` or `report.nuisance` names what the study does not have, or
+            the report can't be written: then the one before is as it was.
     """
-    # Here, because these load MLflow and matplotlib: a mistake in a command is answered before.
-    from ablation.report import figures, pages, tables, terminal
+    # Here, because these load matplotlib and pandas: a mistake in a command is answered before.
+    from ablation.report import archive, figures, files, pages, tables, terminal
     from ablation.report.results import gather
 
-    found = gather(client, study, config)
-    folder = results / study
-    folder.mkdir(parents=True, exist_ok=True)
-    tables.save(found, folder)
-    path = pages.save(pages.compose(found, figures.draw(found)), folder)
+    found = gather(evidence, config)
+    page = pages.compose(found, figures.draw(found))
+    folder = results / evidence.study
+    with files.replaced(folder, f"{pages.FIGURES}/*.png", (pages.HTML, pages.MARKDOWN)) as fresh:
+        tables.save(found, fresh)
+        pages.save(page, fresh)
+        # What was kept on request must not stay as it was beside a newer report.
+        if found.is_small or (folder / archive.NAME).exists():
+            archive.write(evidence, fresh / archive.NAME)
     return Written(
-        path,
+        folder / pages.MARKDOWN,
         terminal.main_table(found),
         tuple(found.breaches),
+        tuple(found.losses),
         found.runs.ledger,
         found.runs.is_complete,
     )

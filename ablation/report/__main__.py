@@ -1,16 +1,20 @@
-"""`python -m ablation.report study=NAME`: a study's report again, from MLflow alone.
+"""`python -m ablation.report study=NAME`: a study's report again, from MLflow or a file.
 
-Exit code: 0 fine, 2 planned runs did not finish or an arm is not what it says, 1 no report.
+Exit code: 0 fine; 2 planned runs did not finish, an arm is not what it says, or runs' files can't
+be read; 1 no report.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ablation import process
 from ablation.config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from ablation.report.evidence import Evidence
 
 EXAMPLES = """\
 examples:
@@ -18,7 +22,12 @@ examples:
   python -m ablation.report study=NAME report.baseline.transfer=scratch
   python -m ablation.report study=NAME 'report.nuisance=[optimizer.lr]'
   python -m ablation.report study=NAME tracking.uri=sqlite:////data/mlflow.db results=reports
+  python -m ablation.report study=NAME evidence=all.zip   writes the evidence into a file, too
+  python -m ablation.report evidence=all.zip              the same report from it, without MLflow
 """
+
+#: The one key of this command that is no key of a run.
+EVIDENCE = "evidence="
 
 
 def main() -> None:
@@ -31,48 +40,96 @@ def report(overrides: Sequence[str]) -> int:
     """Check what was asked for, write the report, say where it is.
 
     Raises:
-        ConfigError: a mistake in the overrides, no such study, a store that can't be used.
+        ConfigError: a mistake in the overrides, no such study, a store or a file that can't be
+            used.
     """
-    config = check(overrides)
-    assert config.study is not None
+    config, file = check(overrides)
     from rich.console import Console
 
-    from ablation import report, tracking
+    from ablation import report
+    from ablation.report import archive
 
-    uri = tracking.resolve_uri(config.tracking.uri)
-    _refuse_missing_file(uri)
-    client = tracking.connect(uri)
+    evidence = _from_store(config) if config.study else archive.Archived(_given(file))
     process.imported()
-    written = report.write(client, config.study, Path(config.results), config.report)
+    written = report.write(evidence, Path(config.results), config.report)
     console = Console(highlight=False, soft_wrap=True)
+    if config.study and file:
+        archive.save(evidence, file)
     console.print(written.main_table)
     if not written.is_complete:
         console.print("[yellow]The grid is incomplete; the report's ledger names what is missing.")
     console.print(f"Report: {written.path}", markup=False)
+    if config.study and file:
+        console.print(f"Evidence: {file}", markup=False)
     return written.exit_code
 
 
-def check(overrides: Sequence[str]) -> Config:
-    """The keys of a report, composed as the main command composes them.
+def check(overrides: Sequence[str]) -> tuple[Config, Path | None]:
+    """The keys of a report, composed as the main command composes them, and the file of evidence.
 
     Raises:
-        ConfigError: an unknown key, a wrong value, no study named.
+        ConfigError: an unknown key, a wrong value, neither study nor evidence named, a file that
+            is not there to be read or not one to be written over.
     """
     from ablation import grid
 
-    if not any(text.lstrip("+").startswith("study=") for text in overrides):
-        raise ConfigError("study is not set: name the one to report on, study=NAME")
-    return grid.expand(overrides, multirun=False).base
-
-
-def _refuse_missing_file(uri: str) -> None:
-    """A report must not create the store that it was to read."""
-    path = uri.removeprefix("sqlite:///")
-    if path != uri and not Path(path).is_file():
+    files = [text.removeprefix(EVIDENCE) for text in overrides if text.startswith(EVIDENCE)]
+    others = [text for text in overrides if not text.startswith(EVIDENCE)]
+    is_named = any(text.lstrip("+").startswith("study=") for text in others)
+    if not files and not is_named:
         raise ConfigError(
-            f"tracking.uri={uri}: there is no such file; start in the folder of the study, or name "
-            "its store, tracking.uri=sqlite:////FOLDER/mlflow.db"
+            "study is not set: name the one to report on, study=NAME, or a file that holds the "
+            "evidence on it, evidence=FILE"
         )
+    if len(files) > 1 or "" in files:
+        raise ConfigError(f"{EVIDENCE}{', '.join(files)}: name one file, evidence=FILE")
+    file = Path(files[0]) if files else None
+    config = grid.expand(others, multirun=False).base
+    if not is_named:
+        config.study = None
+        _check_source(_given(file), config)
+    elif file is not None:
+        _check_target(file)
+    return config, file
+
+
+def _given(file: Path | None) -> Path:
+    assert file is not None  # as there is no study
+    return file
+
+
+def _check_source(file: Path, config: Config) -> None:
+    if not file.is_file():
+        raise ConfigError(
+            f"evidence={file}: there is no such file; to write one, name the study as well, "
+            f"study=NAME evidence={file}"
+        )
+    if config.tracking.uri is not None:
+        raise ConfigError(
+            f"tracking.uri={config.tracking.uri}: evidence={file} is read without a store; name "
+            "the study as well to read the store and write the file, study=NAME"
+        )
+
+
+def _check_target(file: Path) -> None:
+    """Nothing else is lost by a slip of the pen: only evidence is written over."""
+    from ablation.report import archive
+
+    if not file.absolute().parent.is_dir():
+        raise ConfigError(f"evidence={file}: there is no folder {file.parent}")
+    if file.exists() and not archive.is_evidence(file):
+        raise ConfigError(
+            f"evidence={file}: holds something else, and is not written over; name a new file"
+        )
+
+
+def _from_store(config: Config) -> "Evidence":
+    from ablation import tracking
+    from ablation.report.store import Stored
+
+    assert config.study is not None
+    client = tracking.connect_existing(tracking.resolve_uri(config.tracking.uri))
+    return Stored(client, config.study)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,7 +142,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m ablation.report",
-        description="Write the report of a study from what MLflow holds.",
+        description="Write the report of a study from what MLflow, or a file of evidence, holds.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -93,8 +150,8 @@ def _parser() -> argparse.ArgumentParser:
         "overrides",
         nargs="*",
         metavar="key=value",
-        help="study=NAME, and any of report.baseline.FACTOR=LEVEL, report.nuisance=[KEY,…], "
-        "report.difference=POINTS/100, tracking.uri=URI, results=FOLDER",
+        help="study=NAME or evidence=FILE, and any of report.baseline.FACTOR=LEVEL, "
+        "report.nuisance=[KEY,…], report.difference=POINTS/100, tracking.uri=URI, results=FOLDER",
     )
     return parser
 

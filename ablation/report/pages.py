@@ -23,6 +23,9 @@ from ablation.report.results import LEARNING_RATE, Results, tuning_note
 from ablation.report.runs import level_of, params_of
 from ablation.report.tables import Table, count, percent
 
+#: What the pages are called, and the folder of their figures.
+MARKDOWN, HTML, FIGURES = "report.md", "report.html", "figures"
+
 #: What a reader wants to see even where it is the same in all runs, in this order.
 FACTORS = ("data", "model", "transfer", "reg", "optimizer", "scheduler")
 SETTINGS = (LEARNING_RATE, "epochs", "batch_size")
@@ -109,7 +112,7 @@ def _of_groups(make: Maker, results: Results, pictures: Sequence[Pictures]) -> I
 
 
 def _what(results: Results) -> Iterator[Block]:
-    found, table = results.runs, results.runs.table
+    found = results.runs
     if not results.cells:
         yield Text("No run has finished, so there is nothing to compare yet.", "warning")
         yield from _diverged(results)
@@ -133,14 +136,8 @@ def _what(results: Results) -> Iterator[Block]:
         )
     for warning in results.warnings:
         yield Text(f"Note: {warning}.", "warning")
-    if results.unreadable:
-        names = table["name"][table.run_id.isin(set(results.unreadable))]
-        yield Text(
-            f"The predictions of {count(len(names), 'run')} can't be read, so their cells have no "
-            f"interval and are not compared: {_some(names)} "
-            f"({next(iter(results.unreadable.values()))}).",
-            "warning",
-        )
+    for loss in results.losses:
+        yield Text(f"{loss[0].upper()}{loss[1:]}.", "warning")
 
 
 def _diverged(results: Results) -> Iterator[Block]:
@@ -514,12 +511,12 @@ def _ledger(results: Results) -> Iterator[Block]:
         yield Text("Not all may be listed here; `runs.csv` has all.", "remark")
     if duplicates:
         repeated = [
-            f"{runs[0].info.run_name} ({len(runs)} times; the newest counts, {runs[0].info.run_id})"
+            f"{runs[0].name} ({len(runs)} times; the newest counts, {runs[0].id})"
             for runs in duplicates.values()
         ]
         yield Text(f"Duplicates: {_some(repeated, MOST_ITEMS)}.")
     if unplanned and ledger.planned:
-        names = [ledger.finished[name][0].info.run_name or name for name in sorted(unplanned)]
+        names = [ledger.finished[fingerprint][0].name for fingerprint in sorted(unplanned)]
         yield Text(f"Finished without being part of a grid: {_some(names, MOST_ITEMS)}.")
     if not ledger.planned:
         yield Text(
@@ -571,6 +568,14 @@ def _made(results: Results) -> Iterator[Block]:
     if len(places):
         items.append(("computed on", "; ".join(map(str, places))))
     items.append(("every run", f"`runs.csv`, and MLflow's experiment {results.runs.study}"))
+    if results.is_small:
+        text = "`evidence.zip`; `python -m ablation.report evidence=evidence.zip` makes this again"
+    else:
+        text = (
+            f"not kept here, as it holds {results.n_probabilities:,} probabilities; `python -m "
+            f"ablation.report study={results.runs.study} evidence=FILE` writes it"
+        )
+    items.append(("evidence", text))
     yield Bullets(tuple(items))
 
 
@@ -587,21 +592,16 @@ def _some(names: Iterable[str], most: int = MOST_IN_WORDS) -> str:
 # --- Setting
 
 
-def save(page: Page, folder: Path) -> Path:
-    """Write report.md, report.html and figures/*.png; the path of report.md."""
-    figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    # Those of an earlier report may be of cells that this one does not have.
-    for old in figures.glob("*.png"):
-        old.unlink()
+def save(page: Page, folder: Path) -> None:
+    """Write report.md, report.html and figures/*.png into a folder that has none."""
+    figures = folder / FIGURES
+    figures.mkdir()
     for section in page.sections:
         for block in section.blocks:
             if isinstance(block, Picture):
                 (figures / f"{block.name}.png").write_bytes(block.png)
-    (folder / "report.html").write_text(render(page, "report.html"), encoding="utf-8")
-    path = folder / "report.md"
-    path.write_text(render(page, "report.md"), encoding="utf-8")
-    return path
+    for name in (HTML, MARKDOWN):
+        (folder / name).write_text(render(page, name), encoding="utf-8")
 
 
 def render(page: Page, name: str) -> str:

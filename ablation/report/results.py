@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,12 +12,10 @@ from ablation.report import cells as cell_formation
 from ablation.report import integrity, runs
 from ablation.report.cells import Cell, Group, Lost
 from ablation.report.comparison import CellContrast, Claim, Interaction, LevelEffect
+from ablation.report.evidence import HELD_BACK, Evidence
 from ablation.report.integrity import Check
 from ablation.report.runs import Answers, Runs
 from ablation.report.statistics import MeanAccuracy, mean_interval
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 #: Contrasts across these say little where each level was not given its own learning rate.
 NEED_TUNING = ("optimizer", "transfer")
@@ -26,6 +23,10 @@ LEARNING_RATE = "optimizer.lr"
 
 #: Learning curves are drawn of this many cells, the best ones.
 MOST_CURVES = 12
+#: With more probabilities than this the evidence is only kept on request: they take 4 bytes each.
+MOST_KEPT = 2_000_000
+#: Of the runs whose files can't be read, as many are named with the reason.
+MOST_LOST = 3
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ class Results:
         test: the cells' levels → accuracy on the pictures held back; empty where there are none.
         held_back: the cells' levels → right or wrong on these, of shape (n_seeds, n_pictures).
         histories: run id → metrics, a row an epoch, of the cells whose curves are drawn.
-        unreadable: run id → why its predictions can't be read.
+        unreadable: run id → why its predictions can't be read, and where they were sought.
+        unread: run id → likewise, of its predictions of pictures held back or its history.
+        n_probabilities: that the runs which are compared predicted in all.
         config: how the report was asked for.
     """
 
@@ -54,6 +57,8 @@ class Results:
     held_back: Mapping[tuple[str, ...], NDArray[np.bool_]]
     histories: Mapping[str, pd.DataFrame]
     unreadable: Mapping[str, str]
+    unread: Mapping[str, str]
+    n_probabilities: int
     config: ReportConfig
 
     @property
@@ -68,19 +73,44 @@ class Results:
     def warnings(self) -> list[str]:
         return [warning for check in self.checks for warning in check.warnings]
 
+    @property
+    def is_small(self) -> bool:
+        """Whether the evidence is kept beside the report without being asked for."""
+        return self.n_probabilities <= MOST_KEPT
 
-def gather(client: "MlflowClient", study: str, config: ReportConfig) -> Results:
-    """Read a study from the store, form its cells, compare them, check its arms.
+    @property
+    def losses(self) -> list[str]:
+        """What the report lacks because it can't be read, and where it was sought."""
+        others = {run: why for run, why in self.unread.items() if run not in self.unreadable}
+        found = []
+        for lost, what, so in (
+            (self.unreadable, "the predictions", "their cells have no interval, no comparison"),
+            (others, "predictions of pictures held back or the history", "these are left out"),
+        ):
+            if lost:
+                number = f"{len(lost):,} run{'' if len(lost) == 1 else 's'}"
+                found.append(f"{what} of {number} can't be read, so {so}: {self._listed(lost)}")
+        return found
+
+    def _listed(self, lost: Mapping[str, str]) -> str:
+        """The lost runs by name, each with the reason."""
+        names = self.runs.table.set_index("run_id")["name"]
+        parts = [f"{names[run_id]} ({why})" for run_id, why in lost.items()][:MOST_LOST]
+        more = len(lost) - len(parts)
+        return "; ".join(parts) + (f"; and {more:,} more" if more else "")
+
+
+def gather(evidence: Evidence, config: ReportConfig) -> Results:
+    """Read what is known of a study, form its cells, compare them, check its arms.
 
     Raises:
-        TrackingError: the store has no such study.
         ConfigError: `report.baseline` or `report.nuisance` names what the study does not have.
     """
-    found = runs.read(client, study, config.nuisance)
+    found = runs.read(evidence, config.nuisance)
     _refuse_unknown(found, config)
     while True:
         cells, lost = cell_formation.form(found)
-        answers, test_answers = _answers(client, found, cells)
+        answers, test_answers = _answers(evidence, found, cells)
         diverged = answers.diverged | test_answers.diverged
         if not diverged:
             break
@@ -96,6 +126,7 @@ def gather(client: "MlflowClient", study: str, config: ReportConfig) -> Results:
     best = [cell for group in groups for cell in group.ranked[:MOST_CURVES]]
     drawn = {run_id for cell in best for run_id in cell.run_ids}
     shown = found.table[found.table.run_id.isin(drawn)]
+    histories = evidence.histories(list(shown.run_id))
     return Results(
         runs=found,
         cells=cells,
@@ -104,19 +135,21 @@ def gather(client: "MlflowClient", study: str, config: ReportConfig) -> Results:
         checks=integrity.check(found.table, found.factors, answers),
         test={levels: mean_interval(right) for levels, right in tested.items()},
         held_back=tested,
-        histories=runs.histories(client, shown),
+        histories=histories.read,
         unreadable=answers.unreadable,
+        unread={**test_answers.unreadable, **histories.unreadable},
+        n_probabilities=answers.n_probabilities + test_answers.n_probabilities,
         config=config,
     )
 
 
-def _answers(client: "MlflowClient", found: Runs, cells: Sequence[Cell]) -> tuple[Answers, Answers]:
+def _answers(evidence: Evidence, found: Runs, cells: Sequence[Cell]) -> tuple[Answers, Answers]:
     """What the runs of the cells answered: the validation pictures, and those held back."""
     shown = found.table[found.table.run_id.isin({run for cell in cells for run in cell.run_ids})]
     held_back = shown[integrity.column(shown, "metrics.test_accuracy").notna()]
     return (
-        runs.answers(client, shown),
-        runs.answers(client, held_back, "test_predictions.csv"),
+        runs.answers(evidence, shown),
+        runs.answers(evidence, held_back, HELD_BACK),
     )
 
 

@@ -1,35 +1,25 @@
-"""From MLflow to tables: which runs count, what they compare, what their predictions were.
+"""From evidence to tables: which runs count, what they compare, what their predictions were.
 
 The table of runs has a row for each run that finished and counts, oldest first. Its columns are
-`run_id`, `name`, `artifact_uri`, `seed` (whole), each param as `params.NAME` (text, as MLflow
-keeps it), each metric as `metrics.NAME` (its last value), each tag as `tags.NAME`. What a run did
-not log is NaN.
+`run_id`, `name`, `seed` (whole), each param as `params.NAME` (text, as MLflow keeps it), each
+metric as `metrics.NAME` (its last value), each tag as `tags.NAME`. What a run did not log is NaN.
 """
 
-import csv
-import io
-import os
-import tempfile
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ablation import predictions
 from ablation import study as studies
-from ablation import tracking
 from ablation.config import Config
+from ablation.record import Run
+from ablation.report.evidence import VALIDATION, Evidence
 from ablation.study import Ledger, Plan
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 NOT_RECORDED = "not recorded"
 
@@ -67,21 +57,15 @@ class Runs:
         return bool(book.finished) and asked <= set(book.finished)
 
 
-def read(client: "MlflowClient", study: str, nuisances: Sequence[str] = ()) -> Runs:
-    """All that the store holds on a study, but for the artifacts.
+def read(evidence: Evidence, nuisances: Sequence[str] = ()) -> Runs:
+    """What was run in a study, and what that compares.
 
     Args:
-        client: of the store.
-        study: the study's name.
+        evidence: on the study.
         nuisances: the keys or factors that are searched, not compared.
-
-    Raises:
-        TrackingError: the store has no such study.
     """
-    experiment = tracking.find_study(client, study)
-    plans = studies.plans(experiment)
-    ledger = studies.ledger(plans, tracking.search(client, experiment.experiment_id))
-    return _of_ledger(study, plans, ledger, nuisances)
+    ledger = studies.ledger(evidence.plans, evidence.runs)
+    return _of_ledger(evidence.study, evidence.plans, ledger, nuisances)
 
 
 def _of_ledger(study: str, plans: Sequence[Plan], ledger: Ledger, nuisances: Sequence[str]) -> Runs:
@@ -100,7 +84,7 @@ def set_aside(found: Runs, diverged: Iterable[str], nuisances: Sequence[str]) ->
     finished: dict[str, list[Run]] = {}
     lost = dict(found.ledger.diverged)
     for fingerprint, duplicates in found.ledger.finished.items():
-        left = [run for run in duplicates if run.info.run_id not in ids]
+        left = [run for run in duplicates if run.id not in ids]
         if left:
             finished[fingerprint] = left
         else:
@@ -115,21 +99,20 @@ def together(table: pd.DataFrame, diverged: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if len(parts) > 1 else (*parts, table)[0]
 
 
-def as_table(runs: "Iterable[Run]") -> pd.DataFrame:
+def as_table(runs: Iterable[Run]) -> pd.DataFrame:
     """One row a run, oldest first, with the columns above."""
     rows = [
         {
-            "run_id": run.info.run_id,
-            "name": run.info.run_name,
-            "artifact_uri": run.info.artifact_uri,
-            "seed": int(run.data.params.get(REPLICATES, 0)),
-            **{f"params.{key}": value for key, value in run.data.params.items()},
-            **{f"metrics.{key}": value for key, value in run.data.metrics.items()},
-            **{f"tags.{key}": value for key, value in run.data.tags.items()},
+            "run_id": run.id,
+            "name": run.name,
+            "seed": int(run.params.get(REPLICATES, 0)),
+            **{f"params.{key}": value for key, value in run.params.items()},
+            **{f"metrics.{key}": value for key, value in run.metrics.items()},
+            **{f"tags.{key}": value for key, value in run.tags.items()},
         }
-        for run in sorted(runs, key=lambda run: run.info.start_time)
+        for run in sorted(runs, key=lambda run: run.start)
     ]
-    return pd.DataFrame(rows, columns=None if rows else ["run_id", "name", "artifact_uri", "seed"])
+    return pd.DataFrame(rows, columns=None if rows else ["run_id", "name", "seed"])
 
 
 def _oldest_first(plans: Sequence[Plan], table: pd.DataFrame) -> list[Plan]:
@@ -249,7 +232,7 @@ def shown(value: object) -> str:
         return text
 
 
-# --- Artifacts
+# --- Predictions
 
 
 @dataclass(frozen=True)
@@ -260,7 +243,8 @@ class Answers:
         right: run id → of shape (n_pictures,), in the order of the run's pictures.
         pictures: run id → an index into `sets`.
         sets: the different sets of pictures, each in the order of `right`.
-        unreadable: run id → why its predictions could not be read.
+        unreadable: run id → why its predictions could not be read, and where they were sought.
+        n_probabilities: that were predicted in all: pictures × classes × runs.
         predicted: run id → the class predicted of each picture, as a number that stands for the
             same class in all runs: of shape (n_pictures,), in the order of `right`.
         diverged: ids of the runs whose probabilities are not finite.
@@ -272,107 +256,35 @@ class Answers:
     unreadable: Mapping[str, str]
     predicted: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
     diverged: frozenset[str] = frozenset()
+    n_probabilities: int = 0
 
 
-def answers(
-    client: "MlflowClient", table: pd.DataFrame, artifact: str = "predictions.csv"
-) -> Answers:
+def answers(evidence: Evidence, table: pd.DataFrame, split: str = VALIDATION) -> Answers:
     """Read the per-picture predictions of every run in the table."""
-    texts, unreadable = _read_all(client, table, artifact)
+    found = evidence.predictions(list(table.run_id), split)
     right: dict[str, NDArray[np.bool_]] = {}
     predicted: dict[str, NDArray[np.int32]] = {}
     pictures: dict[str, int] = {}
     sets: dict[tuple[str, ...], int] = {}
     classes: dict[str, int] = {}
     diverged = set()
-    for run_id, text in texts.items():
-        try:
-            names, is_right, answered, is_finite = _parse(text)
-        except (KeyError, ValueError, StopIteration) as error:
-            unreadable[run_id] = f"{artifact} can't be understood ({error!r})"
-            continue
+    n_probabilities = 0
+    for run_id, said in found.read.items():
+        names, order = predictions.in_order(tuple(said.pictures), tuple(said.labels))
         pictures[run_id] = sets.setdefault(names, len(sets))
-        right[run_id] = is_right
-        numbers = [classes.setdefault(name, len(classes)) for name in answered]
-        predicted[run_id] = np.array(numbers, dtype=np.int32)
-        if not is_finite:
+        is_right = map(operator.eq, said.labels, said.predicted)
+        right[run_id] = np.fromiter(is_right, dtype=bool, count=len(names))[order]
+        numbers = [classes.setdefault(name, len(classes)) for name in said.predicted]
+        predicted[run_id] = np.array(numbers, dtype=np.int32)[order]
+        n_probabilities += len(names) * max(len(said.classes), 1)
+        if said.confidence is not None and not np.isfinite(said.confidence).all():
             diverged.add(run_id)
-    return Answers(right, pictures, list(sets), unreadable, predicted, frozenset(diverged))
-
-
-def _parse(text: str) -> tuple[tuple[str, ...], NDArray[np.bool_], list[str], bool]:
-    """The pictures' names, whether each was classed right, and as what, in the order of the names.
-
-    And whether all probabilities are finite.
-    """
-    rows = csv.reader(io.StringIO(text))
-    header = next(rows)
-    name, label, predicted = map(header.index, ("picture", "label", "predicted"))
-    confidence = header.index("confidence") if "confidence" in header else None
-    # One class of pictures may hold the same file name as another.
-    content = sorted(
-        (row[name], row[label], row[predicted], confidence is None or row[confidence])
-        for row in rows
-        if row
+    return Answers(
+        right,
+        pictures,
+        list(sets),
+        found.unreadable,
+        predicted,
+        frozenset(diverged),
+        n_probabilities,
     )
-    if not content:
-        raise ValueError("it has no pictures")
-    names = tuple(f"{label}/{name}" for name, label, *_ in content)
-    # What is not a number was written as nothing.
-    is_finite = not any(share in ("", "nan", "inf") for *_, share in content)
-    is_right = np.array([label == predicted for _, label, predicted, _ in content])
-    return names, is_right, [predicted for *_, predicted, _ in content], is_finite
-
-
-def histories(client: "MlflowClient", table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Run id → its metrics, a row an epoch; runs whose history can't be read are left out."""
-    texts, _ = _read_all(client, table, "history.csv")
-    found = {}
-    for run_id, text in texts.items():
-        try:
-            history = pd.read_csv(io.StringIO(text))
-        except (ValueError, pd.errors.ParserError):
-            continue
-        if {"epoch", "val/accuracy"} <= set(history):
-            found[run_id] = history
-    return found
-
-
-def _read_all(
-    client: "MlflowClient", table: pd.DataFrame, artifact: str
-) -> tuple[dict[str, str], dict[str, str]]:
-    """The text of one artifact of each run, by run id; and why it could not be read."""
-    if table.empty:
-        return {}, {}
-    # Thousands of small files: a bar for each would hide everything else.
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
-    def attempt(run_id: str, uri: str) -> tuple[str, str | Exception]:
-        try:
-            return run_id, _read(client, run_id, uri, artifact)
-        # Each kind of artifact store fails in its own way.
-        except Exception as error:
-            return run_id, error
-
-    with ThreadPoolExecutor(16) as pool:
-        results = dict(pool.map(attempt, table.run_id, table.artifact_uri))
-    texts = {run_id: text for run_id, text in results.items() if isinstance(text, str)}
-    errors = {run_id: str(error) for run_id, error in results.items() if not isinstance(error, str)}
-    return texts, errors
-
-
-def _read(client: "MlflowClient", run_id: str, uri: str, artifact: str) -> str:
-    folder = local_folder(uri)
-    if folder is not None:
-        return (folder / artifact).read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory() as place:
-        path = client.download_artifacts(run_id, artifact, place)
-        return Path(path).read_text(encoding="utf-8")
-
-
-def local_folder(uri: str) -> Path | None:
-    """The folder of a run's artifacts where it lies on this machine's disk."""
-    parts = urlparse(uri)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return Path(uri) if not parts.scheme else None

@@ -640,7 +640,7 @@ def times(group: Group) -> Table:
 
 
 def save(results: Results, folder: Path) -> None:
-    """Write runs.csv, cells.csv and contrasts.csv."""
+    """Write runs.csv, cells.csv and contrasts.csv into a folder."""
     runs_frame(results).to_csv(folder / "runs.csv", index=False)
     pd.DataFrame(_cell_rows(results)).to_csv(folder / "cells.csv", index=False)
     pd.DataFrame(_claim_rows(results), columns=CLAIM_COLUMNS).to_csv(
@@ -680,13 +680,11 @@ def unfinished(results: Results) -> Iterator[tuple[str, str, dict[str, str], str
         ("running", ledger.running),
     ):
         for run in runs.values():
-            params = run.data.params
-            levels = {key: params[key] for key in keys if key in params}
-            error = run.data.tags.get("error", "no reason recorded") if status == "failed" else ""
+            levels = {key: run.params[key] for key in keys if key in run.params}
+            error = run.tags.get("error", "no reason recorded") if status == "failed" else ""
             if status == "diverged":
                 error = diverged.reason(run) or "diverged: its probabilities are not finite"
-            name = run.info.run_name or run.info.run_id
-            yield status, name, {**levels, "seed": params.get("seed", "")}, error
+            yield status, run.name, {**levels, "seed": run.params.get("seed", "")}, error
     for fingerprint in ledger.missing:
         varied = ledger.planned[fingerprint]
         name = ", ".join(f"{key}={value}" for key, value in varied.items()) or "the only run"

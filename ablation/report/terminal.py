@@ -1,4 +1,4 @@
-"""What the terminal shows of a report: breaches in red, then the main table."""
+"""What the terminal shows of a report: breaches and losses in red, then the main table."""
 
 from rich.console import Group as Stack
 from rich.console import RenderableType
@@ -26,6 +26,7 @@ def main_table(results: Results) -> RenderableType:
         more = f"; and {len(cells) - MOST_NAMED} more" if len(cells) > MOST_NAMED else ""
         text = f"DIVERGED, and so not ranked: {'; '.join(cells[:MOST_NAMED])}{more}."
         parts.append(Text(text, style="bold red"))
+    parts += [Text(f"MISSING: {loss}.", style="bold red") for loss in results.losses]
     for group in results.groups:
         pair = tables.first_pair(results, group)
         is_small = len(pair) == 1 and len(pair[0].columns) <= MOST_COLUMNS

@@ -7,6 +7,7 @@ into MLflow's own tables in bulk, because its client takes about 0.1 s a run.
 import functools
 import itertools
 import json
+import math
 import shutil
 import tempfile
 import uuid
@@ -23,8 +24,9 @@ from mlflow.store.tracking.dbmodels import models
 from sqlalchemy import create_engine, insert
 
 from ablation import config as schema
-from ablation import grid, study
+from ablation import grid, predictions, study
 from ablation.config import Config
+from ablation.predictions import Predictions
 
 VERSIONS = {"python": "3.11.2", "torch": "2.13.0", "mlflow": "3.17.2"}
 DIGEST = "d" * 64
@@ -51,6 +53,7 @@ class Study:
         epochs: of every run, and rows of the history that is written.
         seed_noise: how far the accuracy moves with the seed.
         files: whether artifacts are written.
+        is_old: whether they are those of an earlier version, without the classes' probabilities.
         later: seconds after the usual time at which the runs start.
         alike: cells for which it gives the same word answer the same, seed by seed.
     """
@@ -72,6 +75,7 @@ class Study:
     name: str = "made-up"
     seed_noise: float = 0.01
     files: bool = True
+    is_old: bool = False
     later: int = 0
     alike: Callable[[Mapping[str, str]], str] | None = None
 
@@ -218,16 +222,21 @@ class _Run:
         ]
         if status != "FINISHED":
             return
-        metrics, files = self._results(random, hardness)
+        metrics, history, said = self._results(random, hardness)
         rows[models.SqlLatestMetric] += [
-            {"run_uuid": run_id, "key": key, "value": _as_kept(value), "timestamp": start,
-             "step": 0, "is_nan": bool(np.isnan(value))}
+            {"run_uuid": run_id, "key": key, "value": 0 if math.isnan(value) else value,
+             "timestamp": start, "step": 0, "is_nan": math.isnan(value)}
             for key, value in {**metrics, **made.metrics(self.varied, seed)}.items()
         ]  # fmt: skip
         if made.files:
             folder.mkdir(parents=True)
-            for name, text in files.items():
-                (folder / name).write_text(text)
+            (folder / "history.csv").write_text(history)
+            for prefix, answers in said.items():
+                predictions.save(answers, folder, prefix)
+                if made.is_old:
+                    (folder / f"{prefix}{predictions.PARQUET}").unlink()
+                    path = folder / f"{prefix}{predictions.CSV}"
+                    path.write_text(_without_classes(path.read_text()))
 
     def _tags(self) -> dict[str, str]:
         frozen = "f" * 64 if self.config.transfer.trained != "all" else "e" * 64
@@ -250,8 +259,8 @@ class _Run:
 
     def _results(
         self, random: np.random.Generator, hardness: np.ndarray[Any, Any]
-    ) -> tuple[dict[str, float], dict[str, str]]:
-        """Metrics and artifacts of a run of the wanted accuracy."""
+    ) -> tuple[dict[str, float], str, dict[str, Predictions]]:
+        """Metrics, history and predictions of a run of the wanted accuracy."""
         made, config = self.made, self.config
         wanted = made.accuracy(self.varied)
         if made.alike:
@@ -287,27 +296,25 @@ class _Run:
             "last_val_accuracy": float(reached[-1]),
             "train_seconds": seconds * made.epochs * float(random.uniform(0.9, 1.1)),
         }  # fmt: skip
-        files = {
-            "history.csv": "\n".join(history),
-            "predictions.csv": _predictions(f"{self.levels['data']}/val", right),
-        }
+        said = {"": _said(f"{self.levels['data']}/val", right)}
         if made.n_test:
             test = random.random(made.n_test) < best - made.optimism
             metrics["test_accuracy"] = float(test.mean())
-            files["test_predictions.csv"] = _predictions(f"{self.levels['data']}/test", test)
-        return metrics, files
+            said["test_"] = _said(f"{self.levels['data']}/test", test)
+        return metrics, "\n".join(history), said
 
 
-def _as_kept(value: float) -> float:
-    """As MLflow keeps a number in SQL: a NaN beside a flag, an infinity as the largest float."""
-    return float(np.nan_to_num(value, nan=0.0))
+def _said(split: str, right: np.ndarray[Any, Any]) -> Predictions:
+    """Bees and ants in turn; what is predicted has a probability of 0.90 to 0.99."""
+    at = np.arange(len(right))
+    labels = at % 2
+    predicted = np.where(right, labels, 1 - labels)
+    winner = (0.9 + at % 10 / 100).astype(np.float32)
+    chances = np.where(np.arange(2) == predicted[:, None], winner[:, None], 1 - winner[:, None])
+    classes = ("bees", "ants")
+    names = [f"{split}/{classes[label]}/{i:05}.jpg" for i, label in enumerate(labels)]
+    return predictions.of(names, labels, classes, chances)
 
 
-def _predictions(split: str, right: np.ndarray[Any, Any]) -> str:
-    lines = ["picture,label,predicted,confidence"]
-    lines += [
-        f"{split}/{'ants' if i % 2 else 'bees'}/{i:05}.jpg,{'ants' if i % 2 else 'bees'},"
-        f"{'ants' if (i % 2 == 1) == bool(ok) else 'bees'},0.9{i % 10}"
-        for i, ok in enumerate(right)
-    ]
-    return "\n".join(lines) + "\n"
+def _without_classes(text: str) -> str:
+    return "".join(",".join(line.split(",")[:4]) + "\n" for line in text.splitlines())

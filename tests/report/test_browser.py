@@ -10,6 +10,7 @@ import pytest
 
 from ablation import report, tracking
 from ablation.config import ReportConfig
+from ablation.report.store import Stored
 from tests.browser import chromium
 from tests.report.made_up import Study, store
 
@@ -32,7 +33,7 @@ def test_the_report_opens_offline_with_all_its_figures_and_no_complaint(
         seeds=(0, 1),
     )
     client = tracking.connect(store(tmp_path / "store", made))
-    written = report.write(client, made.name, tmp_path / "results", ReportConfig())
+    written = report.write(Stored(client, made.name), tmp_path / "results", ReportConfig())
     page = written.path.with_suffix(".html").rename(tmp_path / "alone.html").as_uri()
     shutil.rmtree(written.path.parent)
     browser.get(page)

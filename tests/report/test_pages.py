@@ -10,11 +10,13 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from rich.console import Console
 
 from ablation import report, tracking
 from ablation.config import ConfigError, ReportConfig
 from ablation.report import Written, figures
 from ablation.report import __main__ as command
+from ablation.report.store import Stored
 from tests import conftest
 from tests.report.made_up import Study, store
 
@@ -27,7 +29,7 @@ def write(
     asked = ReportConfig(**config)  # type: ignore[arg-type]
     draw = figures.draw if drawn else lambda results: [{} for _ in results.groups]
     with mock.patch("ablation.report.figures.draw", draw):
-        written = report.write(client, made.name, folder / "results", asked)
+        written = report.write(Stored(client, made.name), folder / "results", asked)
     return written, written.path.read_text()
 
 
@@ -100,6 +102,38 @@ def test_a_breach_stands_at_the_top_in_red_and_makes_the_exit_code_2(tmp_path: P
     html = written.path.with_suffix(".html").read_text()
     assert html.index('class="breach"') < html.index("<section>")
     assert (written.exit_code, written.is_complete) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        (
+            "predictions.*",
+            "The predictions of 1 run can't be read, so their cells have no interval",
+        ),
+        ("test_predictions.*", "Predictions of pictures held back or the history of 1 run can't"),
+        ("history.csv", "Predictions of pictures held back or the history of 1 run can't be read"),
+    ],
+)
+def test_what_can_not_be_read_is_told_with_its_place_and_makes_the_exit_code_2(
+    tmp_path: Path, lost: str, words: str
+) -> None:
+    made = Study({"reg": ["l1", "l2"]}, lambda _: 0.9, n_test=40)
+    uri = store(tmp_path / "store", made)
+    evidence = Stored(tracking.connect(uri), made.name)
+    (run,) = [run for run in evidence.runs if run.name == "l2-s0"]
+    folder = tmp_path / "store" / "artifacts" / run.id / "artifacts"
+    for path in folder.glob(lost):
+        path.unlink()
+    written = report.write(evidence, tmp_path / "results", ReportConfig())
+    assert (written.exit_code, written.is_complete, written.breaches) == (2, True, ())
+    text = written.path.read_text().replace("\\", "")
+    assert f"⚠️ {words}" in text
+    assert f"l2-s0 (there is no {lost.replace('*', 'parquet')}" in text
+    assert str(folder) in text
+    shown = Console(record=True, width=10_000)
+    shown.print(written.main_table)
+    assert f"MISSING: {words[0].lower()}{words[1:]}" in shown.export_text()
 
 
 def test_pictures_held_back_are_told_beside_the_best_epoch(tmp_path: Path) -> None:
@@ -245,7 +279,8 @@ def test_the_command_works_in_any_folder_from_the_store_alone(
     assert "Report: out/made-up/report.md" in said
     assert "full − scratch" in Path("out/made-up/report.md").read_text()
     assert sorted(path.name for path in Path("out/made-up").iterdir()) == [
-        "cells.csv", "contrasts.csv", "figures", "report.html", "report.md", "runs.csv",
+        "cells.csv", "contrasts.csv", "evidence.zip", "figures", "report.html", "report.md",
+        "runs.csv",
     ]  # fmt: skip
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablation import tracking
+from ablation import predictions, tracking
 from ablation.config import ReportConfig
 from ablation.report import cells, runs, tables
 from ablation.report.results import Results, gather
+from ablation.report.store import Stored
 from tests.report.made_up import Study, store
 
 TRANSFER = {"transfer": ["full", "frozen"]}
@@ -18,7 +19,8 @@ TRANSFER = {"transfer": ["full", "frozen"]}
 
 def results(folder: Path, *made: Study, **config: object) -> Results:
     uri = store(folder, *made)
-    return gather(tracking.connect(uri), made[0].name, ReportConfig(**config))  # type: ignore[arg-type]
+    evidence = Stored(tracking.connect(uri), made[0].name)
+    return gather(evidence, ReportConfig(**config))  # type: ignore[arg-type]
 
 
 def test_what_the_command_swept_is_compared_and_the_seed_makes_replicates(tmp_path: Path) -> None:
@@ -98,11 +100,10 @@ def test_predictions_are_read_for_every_run_and_give_the_logged_accuracy(tmp_pat
         np.testing.assert_allclose(right.mean(axis=1), cell.best)
 
 
-def test_pictures_of_one_name_in_two_classes_are_two_pictures(tmp_path: Path) -> None:
-    text = "picture,label,predicted,confidence\n1.jpg,b,b,1\n1.jpg,a,b,1\n2.jpg,a,a,1\n"
-    names, right, *_ = runs._parse(text)
+def test_pictures_of_one_name_in_two_classes_are_two_pictures() -> None:
+    names, order = predictions.in_order(("1.jpg", "1.jpg", "2.jpg"), ("b", "a", "a"))
     assert names == ("a/1.jpg", "b/1.jpg", "a/2.jpg")
-    assert right.tolist() == [False, True, True]
+    assert order.tolist() == [1, 0, 2]
 
 
 def test_without_its_artifacts_a_study_keeps_its_means_and_loses_its_intervals(
@@ -111,7 +112,7 @@ def test_without_its_artifacts_a_study_keeps_its_means_and_loses_its_intervals(
     made = Study(TRANSFER, lambda _: 0.9)
     uri = store(tmp_path, made)
     shutil.rmtree(tmp_path / "artifacts")
-    found = gather(tracking.connect(uri), made.name, ReportConfig())
+    found = gather(Stored(tracking.connect(uri), made.name), ReportConfig())
     assert [round(cell.mean, 1) for cell in found.cells] == [0.9, 0.9]
     (group,) = found.groups
     assert group.comparison is None

@@ -9,6 +9,7 @@ import pytest
 
 from ablation import report, tracking
 from ablation.config import ReportConfig
+from ablation.report.store import Stored
 from tests.report.made_up import Study, store
 
 pytestmark = pytest.mark.slow
@@ -43,7 +44,8 @@ def test_a_large_study_is_reported_in_time_with_no_run_lost(
 ) -> None:
     uri = store(tmp_path, made)
     start = time.perf_counter()
-    written = report.write(tracking.connect(uri), made.name, tmp_path / "results", ReportConfig())
+    evidence = Stored(tracking.connect(uri), made.name)
+    written = report.write(evidence, tmp_path / "results", ReportConfig())
     took = time.perf_counter() - start
     runs = pd.read_csv(written.path.parent / "runs.csv")
     assert len(runs) == runs.run_id.nunique() == n_runs

@@ -15,6 +15,7 @@ from ablation.report import tables, terminal
 from ablation.report.comparison import Claim
 from ablation.report.results import Results, gather
 from ablation.report.statistics import Components, Contrast
+from ablation.report.store import Stored
 from tests.report.made_up import Study, store
 
 ARMS = {"transfer": ["full", "frozen", "scratch"], "reg": ["l1", "l2"]}
@@ -34,7 +35,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def found(folder: Path, made: Study, **config: object) -> Results:
     client = tracking.connect(store(folder, made))
-    return gather(client, made.name, ReportConfig(**config))  # type: ignore[arg-type]
+    return gather(Stored(client, made.name), ReportConfig(**config))  # type: ignore[arg-type]
 
 
 def test_cells_are_ranked_by_their_mean_and_not_by_their_best_seed(tmp_path: Path) -> None:

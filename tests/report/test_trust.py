@@ -16,6 +16,7 @@ from ablation.config import ReportConfig
 from ablation.report import terminal
 from ablation.report.comparison import Interaction, LevelEffect, compare, in_words
 from ablation.report.results import gather
+from ablation.report.store import Stored
 from tests.report.made_up import Study, store
 from tests.report.test_pages import section, write
 
@@ -67,7 +68,7 @@ def test_the_terminal_says_first_what_diverged(tmp_path: Path) -> None:
     made = Study(REGS, by_reg, seeds=(0, 1, 2), failed=best_is_lost)
     client = tracking.connect(store(tmp_path, made))
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(terminal.main_table(gather(client, made.name, ReportConfig())))
+    console.print(terminal.main_table(gather(Stored(client, made.name), ReportConfig())))
     said = console.export_text()
     assert said.startswith("DIVERGED, and so not ranked: full, l1 (1 of 3 seeds).")
     assert "(1 of 3 seeds diverged)" in " ".join(said.split())
@@ -162,15 +163,15 @@ def test_a_run_that_an_earlier_version_let_finish_is_no_result(
 
 @pytest.mark.parametrize("share", ["", "nan", "inf"])
 def test_a_run_whose_probabilities_are_not_finite_is_no_result(tmp_path: Path, share: str) -> None:
-    made = Study({"reg": ["none", "l1"]}, by_reg, n_test=30, seeds=(0, 1))
+    made = Study({"reg": ["none", "l1"]}, by_reg, n_test=30, seeds=(0, 1), is_old=True)
     uri = store(tmp_path, made)
     client = tracking.connect(uri)
-    found = gather(client, made.name, ReportConfig())
+    found = gather(Stored(client, made.name), ReportConfig())
     lost = {cell.levels: cell.run_ids[0] for cell in found.cells}[("l1",)]
     file = tmp_path / "artifacts" / lost / "artifacts" / "predictions.csv"
     head, first, *rest = file.read_text().splitlines()
     file.write_text("\n".join([head, f"{first.rpartition(',')[0]},{share}", *rest]))
-    found = gather(client, made.name, ReportConfig())
+    found = gather(Stored(client, made.name), ReportConfig())
     assert [cell.diverged for cell in found.cells] == [(), (0,)]
     assert len(found.runs.ledger.diverged) == 1
     assert not found.runs.is_complete

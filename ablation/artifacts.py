@@ -39,16 +39,17 @@ class ArtifactError(Exception):
 
 def database(uri: str) -> Path | None:
     """The file of a SQLite store, absolute and without symbolic links; None for other stores."""
+    if not uri.startswith("sqlite"):
+        return None
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
         url = make_url(uri)
-    except (ArgumentError, ValueError):  # no address of a database
+    except ArgumentError:  # MLflow refuses it in its own words.
         return None
     name = url.database or ":memory:"
-    is_in_memory = ":memory:" in name or url.query.get("mode") == "memory"
-    if url.get_backend_name() != "sqlite" or is_in_memory:
+    if ":memory:" in name or url.query.get("mode") == "memory":
         return None
     # SQLAlchemy has read the name; that of a "file:" SQLite decodes once more.
     path = unquote(urlsplit(name).path) if name.startswith("file:") else name
@@ -82,7 +83,7 @@ def keep_beside(store: Path, experiment_id: str) -> None:
     beside = _Beside(store.parent)
     with _opened(store) as connection:
         query = "SELECT artifact_location FROM experiments WHERE experiment_id = ?"
-        (uri,) = connection.execute(query, (experiment_id,)).fetchone()
+        ((uri,),) = connection.execute(query, (experiment_id,)).fetchall()
         recorded = local_folder(uri) if uri else None
         if recorded is None:
             return

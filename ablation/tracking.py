@@ -1,4 +1,4 @@
-"""What is logged to MLflow, and under which names. The only module that talks to the store.
+"""What is logged to MLflow, and under which names. With `artifacts`, all that talks to the store.
 
 A study is one flat experiment. All writing is done by one thread beside the training, in order,
 so that no training step waits for the store.

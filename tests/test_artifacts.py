@@ -221,6 +221,7 @@ def test_a_run_of_an_older_version_in_a_folder_with_an_escape_is_found(tmp_path:
         ("sqlite://", None),
         ("http://127.0.0.1:5000", None),
         ("http://[broken", None),
+        ("sqlite:nothing", None),
         ("postgresql://user@host/base", None),
         ("databricks", None),
         ("mlruns", None),

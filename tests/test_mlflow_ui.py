@@ -214,3 +214,9 @@ def test_a_run_that_lies_behind_a_server_is_predicted_from(address: str, tmp_pat
     (line,) = [line for line in said.out.splitlines() if "digit.png" in line]
     assert line.split("│")[2].strip() == label
     assert line.split("│")[3].strip() == f"{float(confidence):.1%}"
+    said = command(
+        *("study=remote", f"tracking.uri={address}"), cwd=tmp_path, module="ablation.report"
+    )
+    assert said.code == 0, said.out + said.err
+    assert "can't be read" not in said.out
+    assert not (tmp_path / "mlflow.db").exists()

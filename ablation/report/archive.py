@@ -26,18 +26,16 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ablation import config as schema
 from ablation.config import ConfigError
 from ablation.predictions import WORDS, Predictions
 from ablation.record import Run
-from ablation.report.evidence import HELD_BACK, VALIDATION, Evidence, Found
+from ablation.report.evidence import HELD_BACK, VALIDATION, Evidence, Found, History
 from ablation.study import Plan
 
 if TYPE_CHECKING:
@@ -119,7 +117,7 @@ def _write(evidence: Evidence, path: Path) -> None:
             for plan in evidence.plans
         ],
         "runs": [
-            {**asdict(run), "metrics": {k: _in_json(v) for k, v in run.metrics.items()}}
+            {**vars(run), "metrics": {k: _in_json(v) for k, v in run.metrics.items()}}
             for run in evidence.runs
         ],
         "classes": [list(names) for names in classes],
@@ -227,19 +225,16 @@ def _write_histories(evidence: Evidence, places: Mapping[str, int], path: Path) 
     from pyarrow import parquet
 
     found = evidence.histories(list(places))
-    names = list(dict.fromkeys(str(name) for one in found.read.values() for name in one))
-    sizes = [len(one) for one in found.read.values()]
+    names = list(dict.fromkeys(name for one in found.read.values() for name in one))
+    sizes = [len(one["epoch"]) for one in found.read.values()]
     numbers = np.repeat([places[run_id] for run_id in found.read], sizes)
     columns: dict[str, Any] = {"run": pa.array(numbers, pa.int32())}
     for name in names:
-        kind = pa.int64() if name == "epoch" else pa.float64()
         parts = [
-            pa.array(one[name].to_numpy(), kind, from_pandas=False)
-            if name in one
-            else pa.nulls(len(one), kind)
-            for one in found.read.values()
+            pa.array(one[name]) if name in one else pa.nulls(size, pa.float64())
+            for one, size in zip(found.read.values(), sizes, strict=True)
         ]
-        columns[name] = pa.chunked_array(parts, kind)
+        columns[name] = pa.chunked_array(parts, pa.float64())
     parquet.write_table(pa.table(columns), path, compression="zstd", write_statistics=False)
     return dict(found.unreadable)
 
@@ -306,14 +301,14 @@ class Archived:
         pictures, labels, predicted = (part.column(name).to_pylist() for name in WORDS)
         return Predictions(pictures, labels, predicted, classes, probabilities, confidence)
 
-    def histories(self, run_ids: Collection[str]) -> Found[pd.DataFrame]:
-        """Runs' metrics, a row an epoch."""
-        found = {}
+    def histories(self, run_ids: Collection[str]) -> Found[History]:
+        """Runs' metrics by epoch."""
+        found: dict[str, History] = {}
         with _told(self.path):
             for run_id, part in self._by_run(self._table(HISTORY), run_ids):
                 logged = [name for name in part.column_names if name != "run"]
                 logged = [name for name in logged if part.column(name).null_count < part.num_rows]
-                found[run_id] = pd.DataFrame({n: part.column(n).to_numpy() for n in logged})
+                found[run_id] = {name: part.column(name).to_numpy() for name in logged}
         return Found(found, self._why(HISTORY, run_ids, found))
 
     def _table(self, name: str, without: Collection[str] = ()) -> "pa.Table":

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-import pandas as pd
+import numpy as np
+from numpy.typing import NDArray
 
 from ablation.predictions import Predictions
 from ablation.record import Run
@@ -15,6 +16,9 @@ from ablation.study import Plan
 
 #: The two sets of pictures that a run is asked about, as their artifacts' names begin.
 VALIDATION, HELD_BACK = "", "test_"
+
+#: A run's epochs: `epoch` and `val/accuracy` and more → a value an epoch.
+History = Mapping[str, NDArray[np.float64]]
 
 T = TypeVar("T")
 
@@ -50,5 +54,5 @@ class Evidence(Protocol):
     ) -> Found[Predictions]:
         """What runs said of each picture of a split, VALIDATION or HELD_BACK."""
 
-    def histories(self, run_ids: Collection[str]) -> Found[pd.DataFrame]:
-        """Runs' metrics, a row an epoch: `epoch` and `val/accuracy` among them."""
+    def histories(self, run_ids: Collection[str]) -> Found[History]:
+        """Runs' metrics by epoch."""

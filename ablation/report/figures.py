@@ -298,7 +298,7 @@ def bands(results: Results, cell: Cell) -> pd.DataFrame | None:
     found = [results.histories[run] for run in cell.run_ids if run in results.histories]
     if not found:
         return None
-    by_epoch = pd.concat(found).groupby("epoch")
+    by_epoch = pd.concat(map(pd.DataFrame, found)).groupby("epoch")
     accuracy = by_epoch["val/accuracy"]
     train = by_epoch["train/accuracy"].mean() if "train/accuracy" in found[0] else np.nan
     table = {"mean": accuracy.mean(), "low": accuracy.min(), "high": accuracy.max(), "train": train}

@@ -7,6 +7,7 @@ stands between backticks is code.
 import base64
 import itertools
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -571,9 +572,10 @@ def _made(results: Results) -> Iterator[Block]:
     if results.is_small:
         text = "`evidence.zip`; `python -m ablation.report evidence=evidence.zip` makes this again"
     else:
+        study = shlex.quote(results.runs.study)
         text = (
             f"not kept here, as it holds {results.n_probabilities:,} probabilities; `python -m "
-            f"ablation.report study={results.runs.study} evidence=FILE` writes it"
+            f"ablation.report study={study} evidence=FILE` writes it"
         )
     items.append(("evidence", text))
     yield Bullets(tuple(items))

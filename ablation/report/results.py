@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ablation.config import ConfigError, ReportConfig
@@ -12,7 +11,7 @@ from ablation.report import cells as cell_formation
 from ablation.report import integrity, runs
 from ablation.report.cells import Cell, Group, Lost
 from ablation.report.comparison import CellContrast, Claim, Interaction, LevelEffect
-from ablation.report.evidence import HELD_BACK, Evidence
+from ablation.report.evidence import HELD_BACK, Evidence, History
 from ablation.report.integrity import Check
 from ablation.report.runs import Answers, Runs
 from ablation.report.statistics import MeanAccuracy, mean_interval
@@ -41,10 +40,10 @@ class Results:
         checks: of the integrity of the arms.
         test: the cells' levels → accuracy on the pictures held back; empty where there are none.
         held_back: the cells' levels → right or wrong on these, of shape (n_seeds, n_pictures).
-        histories: run id → metrics, a row an epoch, of the cells whose curves are drawn.
+        histories: run id → metrics by epoch, of the cells whose curves are drawn.
         unreadable: run id → why its predictions can't be read, and where they were sought.
         unread: run id → likewise, of its predictions of pictures held back or its history.
-        n_probabilities: that the runs which are compared predicted in all.
+        n_probabilities: that all finished runs predicted, as far as those compared tell.
         config: how the report was asked for.
     """
 
@@ -55,7 +54,7 @@ class Results:
     checks: Sequence[Check]
     test: Mapping[tuple[str, ...], MeanAccuracy]
     held_back: Mapping[tuple[str, ...], NDArray[np.bool_]]
-    histories: Mapping[str, pd.DataFrame]
+    histories: Mapping[str, History]
     unreadable: Mapping[str, str]
     unread: Mapping[str, str]
     n_probabilities: int
@@ -127,6 +126,8 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
     drawn = {run_id for cell in best for run_id in cell.run_ids}
     shown = found.table[found.table.run_id.isin(drawn)]
     histories = evidence.histories(list(shown.run_id))
+    n_probabilities = answers.n_probabilities + test_answers.n_probabilities
+    n_finished = sum(len(newest_first) for newest_first in found.ledger.finished.values())
     return Results(
         runs=found,
         cells=cells,
@@ -138,7 +139,7 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
         histories=histories.read,
         unreadable=answers.unreadable,
         unread={**test_answers.unreadable, **histories.unreadable},
-        n_probabilities=answers.n_probabilities + test_answers.n_probabilities,
+        n_probabilities=round(n_probabilities * n_finished / max(len(shown), 1)),
         config=config,
     )
 

@@ -1,5 +1,6 @@
 """The evidence on a study in its MLflow store, with what its runs left as artifacts."""
 
+import csv
 import io
 import tempfile
 from collections.abc import Callable, Collection, Sequence
@@ -8,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import pandas as pd
+import numpy as np
 
 from ablation import predictions as files
 from ablation import study as studies
@@ -16,7 +17,7 @@ from ablation import tracking
 from ablation.artifacts import ArtifactError, Artifacts
 from ablation.predictions import PredictionError, Predictions
 from ablation.record import Run
-from ablation.report.evidence import Found
+from ablation.report.evidence import Found, History
 from ablation.study import Plan
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ class Stored:
 
         return self._each(run_ids, names, read)
 
-    def histories(self, run_ids: Collection[str]) -> Found[pd.DataFrame]:
-        """Runs' metrics, a row an epoch."""
+    def histories(self, run_ids: Collection[str]) -> Found[History]:
+        """Runs' metrics by epoch."""
         return self._each(run_ids, (HISTORY,), _history)
 
     def _each(
@@ -101,12 +102,15 @@ def _public(run: Run, swept: Collection[str]) -> Run:
     return replace(run, params=params, tags=tags)
 
 
-def _history(path: Path) -> pd.DataFrame:
+def _history(path: Path) -> History:
+    rows = csv.reader(io.StringIO(path.read_text(encoding="utf-8")))
+    header, *content = [row for row in rows if row] or [[]]
     try:
-        history = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")))
-    except (ValueError, pd.errors.ParserError) as error:
+        # What was not logged in an epoch is empty.
+        columns = zip(*([float(text or "nan") for text in row] for row in content), strict=True)
+        found = {name: np.array(values) for name, values in zip(header, columns, strict=True)}
+    except ValueError as error:
         raise ArtifactError(f"{path.name} can't be understood ({error})") from error
-    numbers = history.select_dtypes("number")
-    if not {"epoch", "val/accuracy"} <= set(numbers) or numbers.epoch.isna().any():
+    if not {"epoch", "val/accuracy"} <= set(found):
         raise ArtifactError(f"{path.name} has no epochs with their validation accuracy")
-    return numbers.astype({"epoch": int})
+    return found

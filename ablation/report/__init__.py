@@ -53,7 +53,7 @@ def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
             the report can't be written: then the one before is as it was.
     """
     # Here, because these load matplotlib and pandas: a mistake in a command is answered before.
-    from ablation.report import archive, figures, files, pages, tables, terminal
+    from ablation.report import archive, archive_writer, figures, files, pages, tables, terminal
     from ablation.report.results import gather
 
     found = gather(evidence, config)
@@ -64,7 +64,7 @@ def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
         pages.save(page, fresh)
         # What was kept on request must not stay as it was beside a newer report.
         if found.is_small or (folder / archive.NAME).exists():
-            archive.write(evidence, fresh / archive.NAME)
+            archive_writer.write(evidence, fresh / archive.NAME)
     return Written(
         folder / pages.MARKDOWN,
         terminal.main_table(found),

@@ -47,14 +47,14 @@ def report(overrides: Sequence[str]) -> int:
     from rich.console import Console
 
     from ablation import report
-    from ablation.report import archive
+    from ablation.report import archive, archive_writer
 
     evidence = _from_store(config) if config.study else archive.Archived(_given(file))
     process.imported()
     written = report.write(evidence, Path(config.results), config.report)
     console = Console(highlight=False, soft_wrap=True)
     if config.study and file:
-        archive.save(evidence, file)
+        archive_writer.save(evidence, file)
     console.print(written.main_table)
     if not written.is_complete:
         console.print("[yellow]The grid is incomplete; the report's ledger names what is missing.")

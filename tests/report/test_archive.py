@@ -15,7 +15,7 @@ import pytest
 
 from ablation import predictions, report, tracking
 from ablation.config import ReportConfig
-from ablation.report import archive
+from ablation.report import archive, archive_writer
 from ablation.report.archive import Archived, EvidenceError
 from ablation.report.evidence import HELD_BACK, VALIDATION
 from ablation.report.store import Stored
@@ -58,7 +58,7 @@ STUDIES = {
 def both(folder: Path, *made: Study, **config: object) -> tuple[report.Written, report.Written]:
     """The reports of a study from its store, and from the file that was written from that."""
     stored = Stored(tracking.connect(store(folder / "store", *made)), made[0].name)
-    archive.save(stored, folder / "evidence.zip")
+    archive_writer.save(stored, folder / "evidence.zip")
     asked = ReportConfig(**config)  # type: ignore[arg-type]
     first = report.write(stored, folder / "from store", asked)
     shutil.rmtree(folder / "store")
@@ -105,7 +105,7 @@ def test_duplicates_are_in_the_file_and_the_newest_counts(tmp_path: Path) -> Non
 def test_every_probability_is_in_the_file_to_the_last_bit(tmp_path: Path) -> None:
     made = Study(PAIR, reached, seeds=(0, 1), n_test=30)
     stored = Stored(tracking.connect(store(tmp_path, made)), made.name)
-    archive.save(stored, tmp_path / "all.zip")
+    archive_writer.save(stored, tmp_path / "all.zip")
     back = Archived(tmp_path / "all.zip")
     runs = [run.id for run in stored.runs]
     for split, n in ((VALIDATION, 153), (HELD_BACK, 30)):
@@ -131,9 +131,9 @@ def test_many_pictures_are_written_part_by_part(
 ) -> None:
     made = Study(PAIR, reached, seeds=range(4))
     stored = Stored(tracking.connect(store(tmp_path, made)), made.name)
-    archive.save(stored, tmp_path / "whole.zip")
-    monkeypatch.setattr(archive, "AT_ONCE", 700)
-    archive.save(stored, tmp_path / "parts.zip")
+    archive_writer.save(stored, tmp_path / "whole.zip")
+    monkeypatch.setattr(archive_writer, "AT_ONCE", 700)
+    archive_writer.save(stored, tmp_path / "parts.zip")
     runs = [run.id for run in stored.runs]
     whole, parts = Archived(tmp_path / "whole.zip"), Archived(tmp_path / "parts.zip")
     for run_id in runs:
@@ -146,8 +146,8 @@ def test_many_pictures_are_written_part_by_part(
 def test_the_file_is_small_and_the_same_evidence_makes_the_same_file(tmp_path: Path) -> None:
     made = Study({**PAIR, "optimizer": ["adam", "sgd", "adamw"]}, reached, seeds=range(5))
     stored = Stored(tracking.connect(store(tmp_path, made)), made.name)
-    archive.save(stored, tmp_path / "one.zip")
-    archive.save(stored, tmp_path / "two.zip")
+    archive_writer.save(stored, tmp_path / "one.zip")
+    archive_writer.save(stored, tmp_path / "two.zip")
     assert len(stored.runs) == 60
     assert (tmp_path / "one.zip").stat().st_size < 200_000
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
@@ -166,7 +166,7 @@ def test_the_file_names_no_machine_no_person_and_no_folder(tmp_path: Path) -> No
         ),
     )  # fmt: skip
     stored = Stored(tracking.connect(store(tmp_path, made)), made.name)
-    archive.save(stored, tmp_path / "all.zip")
+    archive_writer.save(stored, tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as file:
         inside = b"".join(file.read(name) for name in file.namelist())
     for word in ("secret", str(tmp_path), socket.gethostname()):
@@ -191,7 +191,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kept")
     made = Study({"reg": ["l1", "l2"]}, reached)
     store(folder, made)
-    archive.save(
+    archive_writer.save(
         Stored(tracking.connect(f"sqlite:///{folder}/mlflow.db"), made.name), folder / "e.zip"
     )
     return folder
@@ -348,11 +348,11 @@ def test_a_disk_that_is_full_leaves_the_older_file(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archive.os, "replace", full)
+    monkeypatch.setattr(archive_writer.os, "replace", full)
     with pytest.raises(
         EvidenceError, match=re.escape("can't be written (No space left on device)")
     ):
-        archive.save(stored, tmp_path / "e.zip")
+        archive_writer.save(stored, tmp_path / "e.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["e.zip"]
     assert (tmp_path / "e.zip").read_bytes() == b"older"
 

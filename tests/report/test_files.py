@@ -16,7 +16,7 @@ import pytest
 
 from ablation import report, tracking
 from ablation.config import ReportConfig
-from ablation.report import archive, files
+from ablation.report import archive, archive_writer, files
 from ablation.report.files import ReportError
 from ablation.report.store import Stored
 from tests.report.made_up import Study, store
@@ -33,7 +33,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, made in (("small", SMALL), ("large", LARGE)):
         folder = tmp_path_factory.mktemp(name)
         found[name] = folder / "evidence.zip"
-        archive.save(Stored(tracking.connect(store(folder, made)), made.name), found[name])
+        archive_writer.save(Stored(tracking.connect(store(folder, made)), made.name), found[name])
     return found
 
 

@@ -17,11 +17,23 @@ if TYPE_CHECKING:
 class Progress:
     """The progress of a study: run 3 of 6, epoch 2 of 5, time left."""
 
-    def __init__(self, console: Console, study: str, n_runs: int | None) -> None:
+    def __init__(
+        self, console: Console, study: str, n_runs: int | None, place: int | None = None
+    ) -> None:
+        """Of all runs, or of one among those that other processes train at the same time.
+
+        Args:
+            console: where it is shown.
+            study: its name.
+            n_runs: how many runs there are, None where that is not known.
+            place: of the one run in the grid, from 1; each of its lines names it then, as the lines
+                of several processes mix.
+        """
         self._console = console
         self._study = study
         self._n_runs = n_runs
-        self._n_ended = 0
+        self._place = place
+        self._n_ended = place - 1 if place else 0
         self._n_trained = 0
         self._epochs = 1
         self._name = ""
@@ -58,8 +70,7 @@ class Progress:
         self._name, self._epochs = name, epochs
         self._run_start = time.monotonic()
         if self._bars:
-            of = f" of {self._n_runs}" if self._n_runs else ""
-            which = f"{self._study}: run {self._n_ended + 1}{of}"
+            which = f"{self._study}: {self._which(self._n_ended + 1)}"
             self._bars.update(self._all, description=which)
             self._one = self._bars.add_task(f"  {name}", total=epochs, left="")
 
@@ -72,9 +83,10 @@ class Progress:
             assert self._one is not None
             self._bars.update(self._one, completed=int(row["epoch"]), left=line)
             return
+        which = f"{self._which(self._n_ended + 1)}  {self._name}" if self._place else "  "
         epoch = f"epoch {int(row['epoch'])}/{self._epochs}"
         seconds = f"{row['epoch_seconds']:.1f} s"
-        self._console.print(f"    {epoch}  {line}  {seconds}", highlight=False)
+        self._console.print(f"{which}  {epoch}  {line}  {seconds}", highlight=False, markup=False)
 
     def run_ended(self, outcome: "Outcome") -> None:
         self._n_ended += 1
@@ -86,8 +98,7 @@ class Progress:
             "skipped": f"best val {outcome.best_val_accuracy or 0:.1%} (had finished before)",
             "failed": f"[red]failed[/red]: {escape(outcome.error)}",
         }
-        of = f" of {self._n_runs}" if self._n_runs else ""
-        line = f"run {self._n_ended}{of}  {outcome.name}  {words[outcome.status]}"
+        line = f"{self._which(self._n_ended)}  {outcome.name}  {words[outcome.status]}"
         left = self._left()
         if self._bars:
             if self._one is not None:
@@ -98,9 +109,14 @@ class Progress:
             return
         self._console.print(f"{line}{'  ' + left if left else ''}", highlight=False)
 
+    def _which(self, number: int) -> str:
+        return f"run {number} of {self._n_runs}" if self._n_runs else f"run {number}"
+
     def _left(self) -> str:
         """Time left, as the runs that were trained so far took on average."""
-        if not self._n_runs or not self._n_trained or self._n_ended >= self._n_runs:
+        if self._place or not self._n_runs or not self._n_trained:
+            return ""
+        if self._n_ended >= self._n_runs:
             return ""
         seconds = self._spent / self._n_trained * (self._n_runs - self._n_ended)
         return f"about {duration(seconds)} left"

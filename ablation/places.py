@@ -1,0 +1,77 @@
+"""Whether what a command will write can be written, asked before anything is computed.
+
+Found out by writing: neither a read-only disk nor a full one shows in a folder's permissions.
+"""
+
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from ablation.config import Config, ConfigError
+
+_SQLITE = "sqlite:///"
+
+
+def check(config: Config, study: str, uri: str) -> None:
+    """The folder of the report and, where the store is a file, the folder of the store.
+
+    Args:
+        config: of any of the runs.
+        study: its name.
+        uri: the tracking URI.
+
+    Raises:
+        ConfigError: one of them can't be written to.
+    """
+    folder = Path(config.results) / study
+    _try(folder, f"results={config.results}: the report can't be written to {folder.absolute()}")
+    path = uri.removeprefix(_SQLITE).partition("?")[0]
+    if uri.startswith(_SQLITE) and path and path != ":memory:":
+        said = f"tracking.uri={uri}: the MLflow store can't be written to {Path(path).absolute()}"
+        if not Path(path).parent.is_dir():
+            raise ConfigError(f"{said} (there is no such folder)")
+        _try(Path(path).parent, said)
+        if Path(path).exists():
+            _try_file(Path(path), said)
+
+
+def check_artifacts(location: str | None, study: str) -> None:
+    """The folder of the runs' artifacts, where it is one of this machine.
+
+    Args:
+        location: of the study's artifacts; None where the study is new, and MLflow puts them into
+            the folder of the command.
+        study: its name.
+
+    Raises:
+        ConfigError: it can't be written to.
+    """
+    if location is None:
+        folder = Path("mlruns").absolute()
+    elif "://" not in location:
+        folder = Path(location)
+    elif location.startswith("file:"):
+        folder = Path(url2pathname(urlsplit(location).path))
+    else:
+        return
+    _try(folder, f"study={study}: MLflow can't write the runs' artifacts to {folder}")
+
+
+def _try(folder: Path, said: str) -> None:
+    """Write a file into a folder, or where it will be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+            file.flush()
+    except OSError as error:
+        raise ConfigError(f"{said} ({error.strerror or error})") from error
+
+
+def _try_file(path: Path, said: str) -> None:
+    try:
+        path.open("r+b").close()
+    except OSError as error:
+        raise ConfigError(f"{said} ({error.strerror or error})") from error

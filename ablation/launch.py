@@ -84,7 +84,8 @@ def _open_store(asked: Grid, uri: str) -> "tuple[MlflowClient, str]":
     client = tracking.connect(uri)
     try:
         before = client.get_experiment_by_name(asked.study)
-        places.check_artifacts(before.artifact_location if before else None, asked.study)
+        location = before.artifact_location if before else None
+        places.check_artifacts(location, asked.study, uri)
         experiment_id = tracking.open_study(client, asked.study)
         tracking.close_dead(client, experiment_id)
         ui.save_view(client, experiment_id, asked.axes)

@@ -49,7 +49,8 @@ def launch(asked: Grid, arguments: Sequence[str], run_all: Callable[[], None]) -
     console = Console(highlight=False, soft_wrap=True)
     tracking.command_line(arguments)
     uri = tracking.resolve_uri(asked.base.tracking.uri)
-    places.check(asked.base, asked.study, uri)
+    places.check_results(asked.base.results, asked.study)
+    places.check_store(uri, asked.study)
     for line in (*(f"note: {note}" for note in asked.notes), *_pictures(asked.configs)):
         console.print(line, markup=False)
     client, experiment_id = _open_store(asked, uri)

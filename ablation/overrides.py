@@ -83,7 +83,7 @@ def readable(word: str) -> str:
         key = "+experiment"
     elif name in _DEFAULTS:
         key = name
-    elif name.startswith("report.baseline."):
+    elif name.startswith("report.baseline"):
         key = f"++{name}"
     if not value:
         return key + equals

@@ -8,34 +8,38 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from ablation.config import Config, ConfigError
+from ablation.config import ConfigError
 
 _SQLITE = "sqlite:///"
 
 
-def check(config: Config, study: str, uri: str) -> None:
-    """The folder of the report and, where the store is a file, the folder of the store.
-
-    Args:
-        config: of any of the runs.
-        study: its name.
-        uri: the tracking URI.
+def check_results(results: str, study: str) -> None:
+    """The folder of the report.
 
     Raises:
-        ConfigError: one of them can't be written to.
+        ConfigError: it can't be written to.
     """
-    folder = Path(config.results) / study
-    _try(folder, f"results={config.results}: the report can't be written to {folder.absolute()}")
+    folder = Path(results) / study
+    _try(folder, f"results={results}: the report can't be written to {folder.absolute()}")
+
+
+def check_store(uri: str, study: str) -> None:
+    """Where the store is a file: its folder, and the file itself if it is there.
+
+    Raises:
+        ConfigError: it can't be written to.
+    """
     path = uri.removeprefix(_SQLITE).partition("?")[0]
-    if uri.startswith(_SQLITE) and path and path != ":memory:":
-        said = f"tracking.uri={uri}: the MLflow store can't be written to {Path(path).absolute()}"
-        if not Path(path).parent.is_dir():
-            raise ConfigError(f"{said} (there is no such folder)")
-        _try(Path(path).parent, said)
-        if Path(path).exists():
-            _try_file(Path(path), said)
-        else:
-            _refuse_name(Path("mlruns").absolute(), study)
+    if not uri.startswith(_SQLITE) or path in ("", ":memory:"):
+        return
+    said = f"tracking.uri={uri}: the MLflow store can't be written to {Path(path).absolute()}"
+    if not Path(path).parent.is_dir():
+        raise ConfigError(f"{said} (there is no such folder)")
+    _try(Path(path).parent, said)
+    if Path(path).exists():
+        _try_file(Path(path), said)
+    else:
+        _refuse_name(Path("mlruns").absolute(), study)
 
 
 def check_artifacts(location: str | None, study: str, uri: str) -> None:

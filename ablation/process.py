@@ -54,7 +54,9 @@ def command(stopped: str = "stopped") -> Iterator[None]:
 
 def brief(error: BaseException) -> str:
     """An error in one line, with its kind where the text alone would not tell."""
-    text = next(iter(str(error).splitlines()), "")
+    lines = (line.strip() for line in str(error).splitlines())
+    # SQLAlchemy begins with an advice to programmers.
+    text = next((line for line in lines if line and not line.startswith("(raised as a")), "")
     kind = type(error).__name__
     return text if isinstance(error, ConfigError) else f"{kind}: {text}" if text else kind
 

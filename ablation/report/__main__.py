@@ -20,6 +20,9 @@ examples:
   python -m ablation.report study=NAME tracking.uri=sqlite:////data/mlflow.db results=reports
 """
 
+#: What the keys that a report takes begin with.
+KEYS = ("study", "report.", "tracking.uri", "results")
+
 
 def main() -> None:
     """The command; exits with the code above."""
@@ -37,13 +40,19 @@ def report(overrides: Sequence[str]) -> int:
     assert config.study is not None
     from rich.console import Console
 
-    from ablation import report, tracking
+    from ablation import places, report, tracking
 
+    places.check_results(config.results, config.study)
     uri = tracking.resolve_uri(config.tracking.uri)
     _refuse_missing_file(uri)
     client = tracking.connect(uri)
     process.imported()
-    written = report.write(client, config.study, Path(config.results), config.report)
+    try:
+        written = report.write(client, config.study, Path(config.results), config.report)
+    except OSError as error:
+        raise ConfigError(
+            f"results={config.results}: the report could not be written ({process.brief(error)})"
+        ) from error
     console = Console(highlight=False, soft_wrap=True)
     console.print(written.main_table)
     if not written.is_complete:
@@ -59,8 +68,19 @@ def check(overrides: Sequence[str]) -> Config:
         ConfigError: an unknown key, a wrong value, no study named.
     """
     from ablation import grid
+    from ablation.overrides import key_of, read, text_of
 
-    if not any(text.lstrip("+").startswith("study=") for text in overrides):
+    items = read(overrides)
+    for item in items:
+        if not key_of(item).startswith(KEYS):
+            raise ConfigError(
+                f"{text_of(item)}: a report is made of what the store holds; it takes study, "
+                "report.baseline.FACTOR, report.nuisance, report.difference, tracking.uri and "
+                "results"
+            )
+        if item.is_sweep_override():
+            raise ConfigError(f"{text_of(item)}: one value; a report is of one study")
+    if not any(key_of(item) == "study" and item.value() for item in items):
         raise ConfigError("study is not set: name the one to report on, study=NAME")
     return grid.expand(overrides, multirun=False).base
 

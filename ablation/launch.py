@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.markup import escape
 
 from ablation import config as schema
 from ablation import data, grid, places, process, study, tracking, ui
@@ -55,7 +56,7 @@ def launch(asked: Grid, arguments: Sequence[str], run_all: Callable[[], None]) -
         console.print(line, markup=False)
     client, experiment_id = _open_store(asked, uri)
     for line in _networks(asked.configs):
-        console.print(f"[yellow]warning[/]: {line}")
+        console.print(f"[yellow]warning[/]: {escape(line)}")
     try:
         _run(asked, console, run_all)
     except KeyboardInterrupt:
@@ -249,7 +250,7 @@ def _conclude(
     n_lost = n_wanted - n_finished
     if asked.is_sweep:
         console.print()
-        console.print(written.main_table)
+        console.print(written.main_table, markup=False)
         if n_lost:
             plural = "runs" if n_lost > 1 else "run"
             console.print(f"[red]{n_lost} {plural} did not finish; the report names them[/]")

@@ -33,6 +33,8 @@ def _leaves(kind: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 SCHEMA = dict(_leaves(Config))
 #: Keys whose value is a text, whatever it looks like.
 _TEXTS = frozenset(key for key, item in SCHEMA.items() if item.type in (str, str | None))
+#: What needs no quotes.
+_WORD = re.compile("[A-Za-z_][A-Za-z0-9_-]*")
 #: Keys and factors that every run has.
 _DEFAULTS = frozenset({*SCHEMA, *(key.partition(".")[0] for key in SCHEMA)})
 
@@ -93,7 +95,7 @@ def readable(word: str) -> str:
             f"{word}: a value is missing beside a comma; a comma that belongs to a value is "
             f"quoted, {hint(key, value)}"
         )
-    text = ",".join(_element(key, element) for element in elements)
+    text = ",".join(_element(key, element, value) for element in elements)
     factor = name.removeprefix("report.baseline.")
     if factor != name and "." in factor and len(elements) == 1:  # a swept key, not a group
         return f"++report.baseline={{{factor}:{text}}}"
@@ -122,16 +124,20 @@ def split(value: str) -> list[str]:
     return parts
 
 
-def _element(key: str, text: str) -> str:
+def _element(key: str, text: str, value: str) -> str:
     try:
-        value = _parsed(f"{key}={text}").value()
+        read = _parsed(f"{key}={text}").value()
     except HydraException as error:
         # What is in brackets or quotes is not guessed at: it may be a list, a function, a part.
         if not _can_be_read(f"{key}=x") or any(sign in text for sign in "'\"[](){}"):
-            raise _unreadable(key, text, error) from error
+            raise _unreadable(key, value, error) from error
         return quoted(text.strip())
-    is_other = isinstance(value, int | float) and str(value) != text.strip()
-    return quoted(text.strip()) if key.lstrip("+~") in _TEXTS and is_other else text
+    if key not in _TEXTS:
+        return text
+    if isinstance(read, list | dict):
+        raise _unreadable(key, value)
+    is_number = isinstance(read, int | float) and str(read) != text.strip()
+    return quoted(text.strip()) if is_number else text
 
 
 def _can_be_read(word: str) -> bool:
@@ -142,10 +148,10 @@ def _can_be_read(word: str) -> bool:
     return True
 
 
-def _unreadable(key: str, text: str, error: HydraException) -> ConfigError:
+def _unreadable(key: str, text: str, error: HydraException | None = None) -> ConfigError:
     if not _can_be_read(f"{key}=x"):
         return ConfigError(f"{key}={text}: unknown key {key}; --help lists all")
-    if "while evaluating" in str(error):  # a function that there is not, or its arguments
+    if error and "while evaluating" in str(error):  # a function that there is not, or its arguments
         return ConfigError(f"{key}={text}: {first_line(error).partition(': ')[2]}")
     return ConfigError(
         f"{key}={text}: cannot be read as a value; to take it as it stands, quote it, "
@@ -238,7 +244,7 @@ def values_of(item: Override, levels: Sequence[str]) -> tuple[str, ...]:
             raise ConfigError(
                 f"{text_of(item)}: no level is called so; choose from {', '.join(levels)}"
             )
-        return values
+        return tuple(name if _WORD.fullmatch(name) else quoted(name) for name in values)
     if not item.is_discrete_sweep():
         return (text_of(item).partition("=")[2],)
     values = tuple(itertools.islice(item.sweep_string_iterator(), MOST_RUNS + 1))

@@ -37,7 +37,7 @@ class Progress:
         self._n_trained = 0
         self._epochs = 1
         self._name = ""
-        self._run_start = 0.0
+        self._run_start: float | None = None
         self._spent = 0.0
         self._bars: Bars | None = None
 
@@ -70,9 +70,9 @@ class Progress:
         self._name, self._epochs = name, epochs
         self._run_start = time.monotonic()
         if self._bars:
-            which = f"{self._study}: {self._which(self._n_ended + 1)}"
+            which = f"{escape(self._study)}: {self._which(self._n_ended + 1)}"
             self._bars.update(self._all, description=which)
-            self._one = self._bars.add_task(f"  {name}", total=epochs, left="")
+            self._one = self._bars.add_task(f"  {escape(name)}", total=epochs, left="")
 
     def epoch(self, row: "Epoch") -> None:
         line = (
@@ -90,15 +90,16 @@ class Progress:
 
     def run_ended(self, outcome: "Outcome") -> None:
         self._n_ended += 1
-        if outcome.status != "skipped":
+        if outcome.status != "skipped" and self._run_start is not None:
             self._n_trained += 1
             self._spent += time.monotonic() - self._run_start
+        self._run_start = None
         words = {
             "finished": f"best val {outcome.best_val_accuracy or 0:.1%}",
             "skipped": f"best val {outcome.best_val_accuracy or 0:.1%} (had finished before)",
             "failed": f"[red]failed[/red]: {escape(outcome.error)}",
         }
-        line = f"{self._which(self._n_ended)}  {outcome.name}  {words[outcome.status]}"
+        line = f"{self._which(self._n_ended)}  {escape(outcome.name)}  {words[outcome.status]}"
         left = self._left()
         if self._bars:
             if self._one is not None:

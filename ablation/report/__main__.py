@@ -54,7 +54,7 @@ def report(overrides: Sequence[str]) -> int:
             f"results={config.results}: the report could not be written ({process.brief(error)})"
         ) from error
     console = Console(highlight=False, soft_wrap=True)
-    console.print(written.main_table)
+    console.print(written.main_table, markup=False)
     if not written.is_complete:
         console.print("[yellow]The grid is incomplete; the report's ledger names what is missing.")
     console.print(f"Report: {written.path}", markup=False)

@@ -51,7 +51,7 @@ def launch(asked: Grid, arguments: Sequence[str], run_all: Callable[[], None]) -
     tracking.command_line(arguments)
     uri = tracking.resolve_uri(asked.base.tracking.uri)
     places.check_results(asked.base.results, asked.study)
-    places.check_store(uri, asked.study)
+    places.check_store(uri)
     for line in (*(f"note: {note}" for note in asked.notes), *_pictures(asked.configs)):
         console.print(line, markup=False)
     client, experiment_id = _open_store(asked, uri)
@@ -85,9 +85,6 @@ def _open_store(asked: Grid, uri: str) -> "tuple[MlflowClient, str]":
     os.environ[N_RUNS] = str(asked.n_runs or "")
     client = tracking.connect(uri)
     try:
-        before = client.get_experiment_by_name(asked.study)
-        location = before.artifact_location if before else None
-        places.check_artifacts(location, asked.study, uri)
         experiment_id = tracking.open_study(client, asked.study)
         tracking.close_dead(client, experiment_id)
         ui.save_view(client, experiment_id, asked.axes)
@@ -128,8 +125,8 @@ def task(composed: DictConfig) -> float | None:
     # A setting that a sweeper chose, a store that went away: the other runs may still do.
     except Exception as error:
         outcome = run.Outcome(name, "failed", error=process.brief(error))
-    progress.run_ended(outcome)
     _unwritten.append(outcome)
+    progress.run_ended(outcome)
     # The store may lag one run behind the training; a launcher's worker may end at any time.
     _settle(keep=1 if _progress else 0)
     return outcome.best_val_accuracy
@@ -194,20 +191,23 @@ def _run(asked: Grid, console: Console, run_all: Callable[[], None]) -> None:
         finally:
             _progress = None
             _settle(keep=0)
+            # A run that was stopped at its very end is in no list.
+            tracking.flush()
 
 
 def _settle(keep: int) -> None:
     """Wait until all but the newest `keep` runs are written; a run that can't be has failed."""
     while len(_unwritten) > keep:
-        outcome = _unwritten.pop(0)
-        if outcome.log is None:
-            continue
+        outcome = _unwritten[0]
         try:
-            outcome.log.wait()
+            if outcome.log is not None:
+                outcome.log.wait()
         # The store's own errors: a full disk, a server that went away.
         except Exception as error:
             print(f"{outcome.name}: its results could not be logged ({process.brief(error)})")
-            outcome.log.fail("FAILED", f"could not be logged: {error}", traceback.format_exc())
+            if outcome.log is not None:
+                outcome.log.fail("FAILED", f"could not be logged: {error}", traceback.format_exc())
+        _unwritten.pop(0)
 
 
 def _counted(asked: Grid, book: study.Ledger) -> tuple[int, int]:

@@ -4,50 +4,35 @@ Hydra expands and launches the runs; before it the grid is checked, after it the
 written and the exit code told: 0 all runs finished, 2 some failed, 1 the study could not run.
 """
 
-import argparse
-import signal
+import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation import config as schema
-from ablation import process
+from ablation import flags, process
+from ablation.config import ConfigError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from ablation.grid import Grid
 
-#: Hydra's flags that print something and run nothing.
-PRINTING = ("help", "hydra_help", "cfg", "info", "shell_completion")
-
 
 def main() -> None:
     """The command; exits with the code above."""
-    # A scheduler's end comes as SIGTERM: the run is closed as one that was stopped by hand.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    process.stop_on_signals()
     with process.command("stopped; the same command goes on with what has not finished"):
         sys.exit(_command(sys.argv[1:]))
 
 
 def _command(arguments: Sequence[str]) -> int:
-    parsed = _parser().parse_args(arguments)
-    if any(getattr(parsed, flag, None) for flag in PRINTING):
-        _launch(arguments)
-        return 0
-    return _study(parsed, arguments)
-
-
-def _study(parsed: argparse.Namespace, arguments: Sequence[str]) -> int:
-    """Check what was asked for, launch it, report on it."""
+    command = flags.parse(arguments)
+    if command.printing:
+        return _print(command)
     from ablation import grid
 
-    asked = grid.expand(
-        parsed.overrides,
-        multirun=parsed.multirun,
-        config_dir=Path(parsed.config_dir) if parsed.config_dir else None,
-    )
+    asked = grid.expand(command.words, multirun=command.multirun, config_dir=command.config_dir)
     from ablation import launch
 
     return launch.launch(asked, arguments, lambda: _launch(_hydra_arguments(asked)))
@@ -57,11 +42,40 @@ def _hydra_arguments(asked: "Grid") -> list[str]:
     return [*(["--multirun"] if asked.is_sweep else []), *asked.overrides]
 
 
+def _print(command: flags.Command) -> int:
+    """What a flag asks to see, by Hydra, after a check of the words."""
+    words = command.words
+    if command.printing == "version":
+        from importlib import metadata
+
+        print(f"ablation {metadata.version('ablation')}, Hydra {metadata.version('hydra-core')}")
+        return 0
+    if command.printing == "shell_completion":
+        if len(words) != 1 or words[0].partition("=")[0] not in ("install", "uninstall", "query"):
+            raise ConfigError("--shell-completion: say for which, install=bash (or zsh, fish)")
+    elif words or command.config_dir:
+        from ablation import grid
+
+        asked = grid.expand(words, multirun=command.multirun, config_dir=command.config_dir)
+        if not asked.runs:
+            raise ConfigError(
+                f"--{command.printing}: an adaptive sweeper chooses its runs as it goes; leave -m "
+                "out, and name one value of each key"
+            )
+        words = asked.runs[0].overrides
+        if len(asked.runs) > 1:
+            print(f"# The first of {len(asked.runs)} runs")
+    _launch([*command.flags, *words])
+    return 0
+
+
 def _launch(arguments: Sequence[str]) -> None:
     """Hand the command to Hydra, which calls `_task` for each run."""
     import hydra
 
     schema.register()
+    # What Hydra would print as a traceback, it raises.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv = [sys.argv[0], *arguments]
     hydra.main(version_base="1.3", config_path=str(schema.folder()), config_name="config")(_task)()
 
@@ -71,12 +85,6 @@ def _task(composed: "DictConfig") -> float | None:
     from ablation import launch
 
     return launch.task(composed)
-
-
-def _parser() -> argparse.ArgumentParser:
-    from hydra._internal.utils import get_args_parser
-
-    return get_args_parser()
 
 
 if __name__ == "__main__":

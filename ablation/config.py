@@ -6,7 +6,8 @@ Imports neither torch nor MLflow, so that a mistake is answered at once.
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 Value = TypeVar("Value")
+#: Most bytes of a study's name: file systems take 255, and temporary names are longer.
+MOST_BYTES = 200
 
 
 class ConfigError(Exception):
@@ -162,6 +165,27 @@ class Config:
     axes: list[str] = setting([], result=False)
 
 
+#: Keys that only some levels use, and where they do.
+USES: Mapping[str, Callable[[Config], bool]] = {
+    "data.root": lambda config: config.data.source != "digits",
+    "data.url": lambda config: config.data.source == "archive",
+    "data.sha256": lambda config: config.data.source == "archive",
+    "model.weights": lambda config: config.transfer.pretrained,
+    "transfer.stages": lambda config: config.transfer.trained == "stages",
+    "transfer.freeze_statistics": lambda config: config.transfer.trained != "all",
+    "reg.l1": lambda config: "l1" in config.reg.penalties,
+    "reg.l2": lambda config: "l2" in config.reg.penalties,
+    "optimizer.momentum": lambda config: config.optimizer.name == "sgd",
+    "optimizer.nesterov": lambda config: config.optimizer.name == "sgd",
+    "optimizer.beta1": lambda config: config.optimizer.name != "sgd",
+    "optimizer.beta2": lambda config: config.optimizer.name != "sgd",
+    "optimizer.eps": lambda config: config.optimizer.name != "sgd",
+    "scheduler.step_epochs": lambda config: config.scheduler.name == "step",
+    "scheduler.gamma": lambda config: config.scheduler.name == "step",
+    "scheduler.final": lambda config: config.scheduler.name == "cosine",
+}
+
+
 def register() -> None:
     """Make the schema known to Hydra under the name that conf/config.yaml starts from."""
     ConfigStore.instance().store(name="schema", node=Config)
@@ -233,8 +257,15 @@ def leaves(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def fingerprint(config: Config) -> str:
-    """What identifies a run's config: 16 hexadecimal digits over all that can change its result."""
-    relevant = {key: value for key, value, item in _settings(config) if item.metadata["result"]}
+    """What identifies a run's config: 16 hexadecimal digits over all that can change its result.
+
+    What is swept is part of it: two files of weights make two runs, though a path changes nothing.
+    """
+    relevant = {
+        key: value
+        for key, value, item in _settings(config)
+        if item.metadata["result"] or key in config.axes
+    }
     text = json.dumps(relevant, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -275,7 +306,8 @@ def _problems(config: Config) -> Iterator[str]:
     if config.study is not None and not is_folder_name(config.study):
         yield (
             f"study={config.study}: a study's name becomes a folder's; letters, digits, '.', '_', "
-            "'-' and spaces only, starting with a letter or a digit"
+            "'-' and spaces only, starting with a letter or a digit, ending with neither '.' nor a "
+            f"space, {MOST_BYTES} bytes at most"
         )
     yield from _unknown_device(config.device)
 
@@ -304,8 +336,28 @@ def _no_range(key: str, value: list[float] | None) -> Iterator[str]:
         yield f"{key}={value}: takes the value that is black and the larger one that is white"
 
 
+def folder_name(text: str) -> str:
+    """The text, or as much of it as can name a study and its folder; "" where nothing can.
+
+    The spelling of accented letters is settled: a Mac's file system spells them in two characters.
+    """
+    normal = unicodedata.normalize("NFC", text)
+    kept = "".join(letter if _is_safe(letter) else "_" for letter in normal).strip("._- ")
+    while kept and unicodedata.category(kept[0])[0] not in "LN":
+        kept = kept[1:]
+    short = kept.encode()[:MOST_BYTES].decode(errors="ignore")
+    return short.strip("._- ")
+
+
 def is_folder_name(name: str) -> bool:
-    return name[:1].isalnum() and all(letter.isalnum() or letter in "._- " for letter in name)
+    starts_well = name != "" and unicodedata.category(name[0])[0] in "LN"
+    fits = len(name.encode()) <= MOST_BYTES and name[-1:] not in ". "
+    return starts_well and fits and all(map(_is_safe, name))
+
+
+def _is_safe(letter: str) -> bool:
+    # Marks are parts of letters in many scripts: हिन्दी, ไทย.
+    return letter in "._- " or unicodedata.category(letter)[0] in "LMN"
 
 
 def _unknown_device(device: str) -> Iterator[str]:

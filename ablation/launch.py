@@ -1,6 +1,7 @@
 """A study from its grid to its report: what comes before and after Hydra's launcher."""
 
 import os
+import shlex
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from ablation import config as schema
-from ablation import data, grid, process, study, tracking, ui
+from ablation import data, grid, places, process, study, tracking, ui
 from ablation.artifacts import ArtifactError, Artifacts
 from ablation.config import Config, ConfigError
 from ablation.grid import Grid
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ablation.report import Written
     from ablation.run import Outcome
 
+#: Tells a launcher's own processes how many runs there are.
+N_RUNS = "ABLATION_RUNS"
+
 #: The progress of the study that this process launches; None in a launcher's own workers.
 _progress: Progress | None = None
 #: Runs of this process whose results may still be on their way to the store.
@@ -30,7 +34,7 @@ _unwritten: "list[Outcome]" = []
 
 
 def launch(asked: Grid, arguments: Sequence[str], run_all: Callable[[], None]) -> int:
-    """Check pictures, weights and store, run everything, write the report.
+    """Check places, pictures, weights and store, run everything, write the report.
 
     Args:
         asked: the checked grid.
@@ -41,50 +45,99 @@ def launch(asked: Grid, arguments: Sequence[str], run_all: Callable[[], None]) -
         The exit code: 0 all runs finished, 2 some did, 1 none did.
 
     Raises:
-        ConfigError: the study can't run.
+        ConfigError: the study can't run, or its launcher ended before its runs.
+        KeyboardInterrupt: a person stopped it; what had finished is reported.
     """
     console = Console(highlight=False, soft_wrap=True)
     tracking.command_line(arguments)
-    for line in _pictures(asked.configs):
+    uri = tracking.resolve_uri(asked.base.tracking.uri)
+    places.check_results(asked.base.results, asked.study)
+    places.check_store(uri)
+    for line in (*(f"note: {note}" for note in asked.notes), *_pictures(asked.configs)):
         console.print(line, markup=False)
-    # A launcher's own processes may start in another folder: they are told where the store is.
-    uri = tracking.resolve_uri(asked.configs[0].tracking.uri)
-    os.environ["MLFLOW_TRACKING_URI"] = uri
-    client = tracking.connect(uri)
-    experiment_id = tracking.open_study(client, asked.study)
-    tracking.close_dead(client, experiment_id)
-    ui.save_view(client, experiment_id, asked.axes)
-    if asked.is_complete:
-        study.save_plan(client, experiment_id, study.plan_of(asked))
+    client, experiment_id = _open_store(asked, uri)
     for line in _networks(asked.configs):
         console.print(line, markup=False)
-    _run(asked, console, run_all)
-    return _conclude(asked, experiment_id, uri, console)
+    try:
+        _run(asked, console, run_all)
+    except KeyboardInterrupt:
+        console.print("stopping; a second Ctrl-C ends at once")
+        _report_finished(asked, client, experiment_id, console)
+        raise
+    # A worker that was killed, a sweeper that gave up; Hydra's own exits.
+    except (Exception, SystemExit) as error:
+        _report_finished(asked, client, experiment_id, console)
+        raise ConfigError(
+            f"the launcher ended before its runs ({process.brief(error)}); the same command goes "
+            "on with what has not finished"
+        ) from error
+    return _conclude(asked, client, experiment_id, uri, console)
+
+
+def _open_store(asked: Grid, uri: str) -> "tuple[MlflowClient, str]":
+    """The store with the study and its plan in it, and the study's id there.
+
+    Raises:
+        ConfigError: it can't be used.
+    """
+    # A launcher's own processes may start in another folder: they are told where the store is,
+    # and how many runs there are.
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    os.environ[N_RUNS] = str(asked.n_runs or "")
+    client = tracking.connect(uri)
+    try:
+        experiment_id = tracking.open_study(client, asked.study)
+        tracking.close_dead(client, experiment_id)
+        ui.save_view(client, experiment_id, asked.axes)
+        if asked.is_complete:
+            study.save_plan(client, experiment_id, study.plan_of(asked))
+    except ConfigError:
+        raise
+    # Each kind of store fails in its own way.
+    except Exception as error:
+        raise ConfigError(
+            f"tracking.uri={uri}: the MLflow store can't be used ({process.brief(error)})"
+        ) from error
+    return client, experiment_id
 
 
 def task(composed: DictConfig) -> float | None:
     """One run, in whichever process the launcher put it.
 
     Returns:
-        Its best validation accuracy, for sweepers that choose runs by their results.
+        Its best validation accuracy, for sweepers that choose runs by their results; None where it
+        failed.
     """
     from hydra.core.hydra_config import HydraConfig
 
     from ablation import run
 
-    progress = _progress or Progress(Console(highlight=False, soft_wrap=True), "study", None)
-    config = schema.resolve(composed)
-    levels = grid.levels(HydraConfig.get().runtime.choices)
-    assert config.study is not None
-    client = tracking.connect(tracking.resolve_uri(config.tracking.uri))
-    experiment_id = tracking.open_study(client, config.study)
-    progress.run_started(run.run_name(config, levels), config.epochs)
-    outcome = run.train(config, levels, client, experiment_id, progress.epoch)
-    progress.run_ended(outcome)
+    hydras = HydraConfig.get()
+    progress = _progress or _worker_progress(int(hydras.job.num))
+    name = str(composed.study)
+    try:
+        config = schema.resolve(composed)
+        levels = grid.levels(hydras.runtime.choices)
+        name = run.run_name(config, levels)
+        progress.run_started(name, config.epochs)
+        client = tracking.connect(tracking.resolve_uri(config.tracking.uri))
+        experiment_id = tracking.open_study(client, str(config.study))
+        outcome = run.train(config, levels, client, experiment_id, progress.epoch)
+    # A setting that a sweeper chose, a store that went away: the other runs may still do.
+    except Exception as error:
+        outcome = run.Outcome(name, "failed", error=process.brief(error))
     _unwritten.append(outcome)
+    progress.run_ended(outcome)
     # The store may lag one run behind the training; a launcher's worker may end at any time.
     _settle(keep=1 if _progress else 0)
     return outcome.best_val_accuracy
+
+
+def _worker_progress(number: int) -> Progress:
+    """The progress of one run in a process of a launcher's own; the first is number 0."""
+    n_runs = os.environ.get(N_RUNS)
+    console = Console(highlight=False, soft_wrap=True)
+    return Progress(console, "study", int(n_runs) if n_runs else None, place=number + 1)
 
 
 def _pictures(configs: Sequence[Config]) -> Iterator[str]:
@@ -136,8 +189,11 @@ def _networks(configs: Sequence[Config]) -> Iterator[str]:
 
 def _run(asked: Grid, console: Console, run_all: Callable[[], None]) -> None:
     global _progress
-    n_runs = len(asked.runs) if asked.is_complete else None
-    with Progress(console, asked.study, n_runs) as progress:
+    if asked.has_workers:
+        process.imported()
+        run_all()
+        return
+    with Progress(console, asked.study, asked.n_runs) as progress:
         _progress = progress
         process.imported()
         try:
@@ -145,40 +201,71 @@ def _run(asked: Grid, console: Console, run_all: Callable[[], None]) -> None:
         finally:
             _progress = None
             _settle(keep=0)
+            # A run that was stopped at its very end is in no list.
+            tracking.flush()
 
 
 def _settle(keep: int) -> None:
     """Wait until all but the newest `keep` runs are written; a run that can't be has failed."""
     while len(_unwritten) > keep:
-        outcome = _unwritten.pop(0)
-        if outcome.log is None:
-            continue
+        outcome = _unwritten[0]
         try:
-            outcome.log.wait()
+            if outcome.log is not None:
+                outcome.log.wait()
         # The store's own errors: a full disk, a server that went away.
         except Exception as error:
-            print(f"{outcome.name}: its results could not be logged ({error})")
-            outcome.log.fail("FAILED", f"could not be logged: {error}", traceback.format_exc())
+            print(f"{outcome.name}: its results could not be logged ({process.brief(error)})")
+            if outcome.log is not None:
+                outcome.log.fail("FAILED", f"could not be logged: {error}", traceback.format_exc())
+        _unwritten.pop(0)
 
 
-def _conclude(asked: Grid, experiment_id: str, uri: str, console: Console) -> int:
+def _wanted(asked: Grid, book: study.Ledger) -> set[str]:
+    """The fingerprints of the command's runs; of those that a sweeper chose, what was logged."""
+    known = {run.fingerprint for run in asked.runs}
+    return known or {*book.finished, *book.diverged, *book.failed}
+
+
+def _ledger(asked: Grid, runs: "Sequence[Run]") -> study.Ledger:
+    plans = [study.plan_of(asked)] if asked.is_complete else []
+    return study.ledger(plans, [tracking.as_record(run) for run in runs])
+
+
+def _report_finished(
+    asked: Grid, client: "MlflowClient", experiment_id: str, console: Console
+) -> None:
+    """After an early end: the report of what has finished, if anything has."""
+    try:
+        tracking.close_dead(client, experiment_id)
+        book = _ledger(asked, tracking.search(client, experiment_id))
+        n_finished = len(_wanted(asked, book) & set(book.finished))
+        if asked.is_sweep and n_finished:
+            of = f" of {asked.n_runs}" if asked.n_runs else ""
+            console.print(f"{n_finished}{of} runs have finished; writing their report")
+            console.print(f"Report: {_report(asked, client).path}", markup=False)
+    # What ended the study is what a person must be told, and is told next.
+    except Exception as error:
+        console.print(f"no report ({process.brief(error)})", markup=False)
+
+
+def _conclude(
+    asked: Grid, client: "MlflowClient", experiment_id: str, uri: str, console: Console
+) -> int:
     """Write the report, count what finished, say where all of it is."""
-    client = tracking.connect(uri)
     if asked.is_sweep:
         written = _report(asked, client)
         book, faults = written.ledger, (*written.breaches, *written.losses)
     else:
         runs = tracking.search(client, experiment_id)
-        book = study.ledger([study.plan_of(asked)], [tracking.as_record(run) for run in runs])
+        book = _ledger(asked, runs)
         newest = {finished[0].id for finished in book.finished.values()}
         faults = tuple(_without_files(client, [run for run in runs if run.info.run_id in newest]))
-    wanted = {run.fingerprint for run in asked.runs}
-    wanted = wanted or {*book.finished, *book.diverged, *book.failed}
+    wanted = _wanted(asked, book)
     n_lost = len(wanted - set(book.finished))
     n_diverged = len(wanted & set(book.diverged))
     if asked.is_sweep:
         console.print()
-        console.print(written.main_table)
+        console.print(written.main_table, markup=False)
         if n_lost:
             plural = "runs" if n_lost > 1 else "run"
             why = f" ({n_diverged} diverged)" if n_diverged else ""
@@ -218,14 +305,14 @@ def _report(asked: Grid, client: "MlflowClient") -> "Written":
     from ablation import report
     from ablation.report.store import Stored
 
-    first = asked.configs[0]
+    first = asked.base
     try:
         evidence = Stored(client, asked.study)
         return report.write(evidence, Path(first.results), first.report)
     # Hours of training lie behind it: whatever stopped the report, they are not lost.
     except Exception as error:
-        why = error if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+        again = shlex.join(["python", "-m", "ablation.report", f"study={asked.study}"])
         raise ConfigError(
-            f"the report could not be written ({why}); the runs are in "
-            f"MLflow, and `python -m ablation.report study={asked.study}` writes it again"
+            f"the report could not be written ({process.brief(error)}); the runs are in MLflow, "
+            f"and `{again}` writes it again"
         ) from error

@@ -3,13 +3,23 @@
 import contextlib
 import ctypes
 import gc
+import os
+import signal
 import sys
+import time
 from collections.abc import Iterator
+from types import FrameType
 
 from ablation.config import ConfigError
 
 #: Of GNU's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+
+
+#: A key press reaches a process twice where what started it hands it on.
+SAME_PRESS_SECONDS = 0.5
+#: Set by a person who wants a traceback, as for any command of Hydra's.
+WANTS_TRACEBACK = "HYDRA_FULL_ERROR"
 
 
 @contextlib.contextmanager
@@ -22,6 +32,7 @@ def command(stopped: str = "stopped") -> Iterator[None]:
     Args:
         stopped: what is said to the person.
     """
+    wants_traceback = os.environ.get(WANTS_TRACEBACK) == "1"
     gc.disable()
     try:
         yield
@@ -31,8 +42,59 @@ def command(stopped: str = "stopped") -> Iterator[None]:
     except KeyboardInterrupt:
         _say_wrong(stopped)
         sys.exit(130)
+    # What nobody foresaw is no riddle of a hundred lines either.
+    except Exception as error:
+        if wants_traceback:
+            raise
+        _say_wrong(f"{brief(error)} ({WANTS_TRACEBACK}=1 shows where)")
+        sys.exit(1)
     finally:
         imported()
+
+
+def brief(error: BaseException) -> str:
+    """An error in one line, with its kind where the text alone would not tell."""
+    lines = (line.strip() for line in str(error).splitlines())
+    # SQLAlchemy begins with an advice to programmers.
+    text = next((line for line in lines if line and not line.startswith("(raised as a")), "")
+    kind = type(error).__name__
+    return text if isinstance(error, ConfigError) else f"{kind}: {text}" if text else kind
+
+
+def stop_on_signals() -> None:
+    """Let a key press or a scheduler stop the command as a person would: Ctrl-C, SIGTERM, SIGHUP.
+
+    The first raises KeyboardInterrupt, after which what has finished is reported; the second ends
+    the process at once, and the processes that it started. What is ignored stays so (nohup, &).
+    """
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _Stop.at)
+
+
+class _Stop:
+    """When the first signal came."""
+
+    first: float | None = None
+
+    @classmethod
+    def at(cls, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if cls.first is None:
+            cls.first = now
+            raise KeyboardInterrupt
+        if now - cls.first > SAME_PRESS_SECONDS:
+            _end_at_once()
+
+
+def _end_at_once() -> None:
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(130)
 
 
 def _say_wrong(message: str) -> None:

@@ -17,15 +17,27 @@ if TYPE_CHECKING:
 class Progress:
     """The progress of a study: run 3 of 6, epoch 2 of 5, time left."""
 
-    def __init__(self, console: Console, study: str, n_runs: int | None) -> None:
+    def __init__(
+        self, console: Console, study: str, n_runs: int | None, place: int | None = None
+    ) -> None:
+        """Of all runs, or of one among those that other processes train at the same time.
+
+        Args:
+            console: where it is shown.
+            study: its name.
+            n_runs: how many runs there are, None where that is not known.
+            place: of the one run in the grid, from 1; each of its lines names it then, as the lines
+                of several processes mix.
+        """
         self._console = console
         self._study = study
         self._n_runs = n_runs
-        self._n_ended = 0
+        self._place = place
+        self._n_ended = place - 1 if place else 0
         self._n_trained = 0
         self._epochs = 1
         self._name = ""
-        self._run_start = 0.0
+        self._run_start: float | None = None
         self._spent = 0.0
         self._bars: Bars | None = None
 
@@ -58,10 +70,9 @@ class Progress:
         self._name, self._epochs = name, epochs
         self._run_start = time.monotonic()
         if self._bars:
-            of = f" of {self._n_runs}" if self._n_runs else ""
-            which = f"{self._study}: run {self._n_ended + 1}{of}"
+            which = f"{escape(self._study)}: {self._which(self._n_ended + 1)}"
             self._bars.update(self._all, description=which)
-            self._one = self._bars.add_task(f"  {name}", total=epochs, left="")
+            self._one = self._bars.add_task(f"  {escape(name)}", total=epochs, left="")
 
     def epoch(self, row: "Epoch") -> None:
         line = (
@@ -72,22 +83,23 @@ class Progress:
             assert self._one is not None
             self._bars.update(self._one, completed=int(row["epoch"]), left=line)
             return
+        which = f"{self._which(self._n_ended + 1)}  {self._name}" if self._place else "  "
         epoch = f"epoch {int(row['epoch'])}/{self._epochs}"
         seconds = f"{row['epoch_seconds']:.1f} s"
-        self._console.print(f"    {epoch}  {line}  {seconds}", highlight=False)
+        self._console.print(f"{which}  {epoch}  {line}  {seconds}", highlight=False, markup=False)
 
     def run_ended(self, outcome: "Outcome") -> None:
         self._n_ended += 1
-        if outcome.status != "skipped":
+        if outcome.status != "skipped" and self._run_start is not None:
             self._n_trained += 1
             self._spent += time.monotonic() - self._run_start
+        self._run_start = None
         words = {
             "finished": f"best val {outcome.best_val_accuracy or 0:.1%}",
             "skipped": f"best val {outcome.best_val_accuracy or 0:.1%} (had finished before)",
             "failed": f"[red]failed[/red]: {escape(outcome.error)}",
         }
-        of = f" of {self._n_runs}" if self._n_runs else ""
-        line = f"run {self._n_ended}{of}  {outcome.name}  {words[outcome.status]}"
+        line = f"{self._which(self._n_ended)}  {escape(outcome.name)}  {words[outcome.status]}"
         left = self._left()
         if self._bars:
             if self._one is not None:
@@ -98,9 +110,14 @@ class Progress:
             return
         self._console.print(f"{line}{'  ' + left if left else ''}", highlight=False)
 
+    def _which(self, number: int) -> str:
+        return f"run {number} of {self._n_runs}" if self._n_runs else f"run {number}"
+
     def _left(self) -> str:
         """Time left, as the runs that were trained so far took on average."""
-        if not self._n_runs or not self._n_trained or self._n_ended >= self._n_runs:
+        if self._place or not self._n_runs or not self._n_trained:
+            return ""
+        if self._n_ended >= self._n_runs:
             return ""
         seconds = self._spent / self._n_trained * (self._n_runs - self._n_ended)
         return f"about {duration(seconds)} left"

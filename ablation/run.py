@@ -34,6 +34,7 @@ from ablation.data import Pictures, Split
 from ablation.diverged import DivergedError, not_finite
 from ablation.fit import Epoch, Fit
 from ablation.predictions import Predictions
+from ablation.process import brief
 from ablation.transfer import Parts
 
 if TYPE_CHECKING:
@@ -274,13 +275,6 @@ def run_name(config: Config, levels: Mapping[str, str]) -> str:
     if not parts:
         parts = [levels[factor] for factor in ("transfer", "reg", "optimizer") if factor in levels]
     return "-".join([*parts, f"s{config.seed}"])
-
-
-def brief(error: BaseException) -> str:
-    """An error in one line, with its kind where the text alone would not tell."""
-    text = next(iter(str(error).splitlines()), "")
-    kind = type(error).__name__
-    return text if isinstance(error, schema.ConfigError) else f"{kind}: {text}" if text else kind
 
 
 def _metrics(pictures: Pictures, trained: Trained) -> dict[str, float]:

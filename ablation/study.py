@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ablation import diverged, tracking
+from ablation import diverged, overrides, tracking
 from ablation.grid import Grid
 from ablation.record import UNDER_WAY, Run
 
@@ -76,7 +76,7 @@ class Ledger:
 def plan_of(grid: Grid) -> Plan:
     """What a command asked for, in the form that is kept with the study."""
     axes = {
-        axis.lstrip("+"): [value.strip("'\"") for value in values]
+        axis.lstrip("+"): [overrides.plain(value) for value in values]
         for axis, values in grid.axes.items()
     }
     return Plan(tracking.command_line(), axes, [run.fingerprint for run in grid.runs])

@@ -305,6 +305,11 @@ def _writer() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="tracking")
 
 
+def flush() -> None:
+    """Until all that was given to be written is; what could not be is `RunLog.wait`'s to raise."""
+    _writer().submit(lambda: None).result()
+
+
 def is_alive(tags: Mapping[str, str]) -> bool:
     """Whether the process that wrote a RUNNING run still runs; True where that can't be known."""
     if tags.get("host") != socket.gethostname() or "process" not in tags:

@@ -1,12 +1,13 @@
 """What a person who mistypes is told, and how soon."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ablation import config, grid
+from ablation import config, grid, overrides
 from ablation.config import ConfigError
 from tests.conftest import command
 
@@ -161,6 +162,111 @@ def test_an_override_of_a_key_works_whichever_level_is_swept() -> None:
     assert strengths == {"l1": (1e-4, 0), "l2": (0, 1e-3)}
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(name for name, item in overrides.SCHEMA.items() if not item.metadata["result"]),
+        "hydra/launcher",
+        "hydra.sweep.dir",
+        "experiment",
+        "report.baseline.transfer",
+    ],
+)
+def test_what_changes_no_result_is_not_swept(key: str) -> None:
+    if key in grid.BY_CONTENT:
+        words = ["data=imagefolder", "data.root=c", f"{key}=a,b"]
+        asked = grid.expand(words, multirun=True)
+        assert len({run.fingerprint for run in asked.runs}) == 2
+        assert [run.varied for run in asked.runs] == [{key: "a"}, {key: "b"}]
+    else:
+        with pytest.raises(ConfigError, match=re.escape(key)):
+            grid.expand(["transfer=full,frozen", f"{key}=a,b"], multirun=True)
+
+
+def test_a_path_is_part_of_a_run_only_where_it_is_swept() -> None:
+    plain = grid.expand([], multirun=False).runs[0]
+    other = grid.expand(["model.weights=other.pth"], multirun=False).runs[0]
+    assert other.fingerprint == plain.fingerprint
+
+
+@pytest.mark.parametrize("word", ["experiment=seed_grid", "+experiment=tuned_grid"])
+def test_an_experiment_of_several_runs_is_not_cut_down_to_one(word: str) -> None:
+    with pytest.raises(ConfigError, match=r"of transfer, reg, optimizer.*; add -m"):
+        grid.expand([word], multirun=False)
+    words = [word, "transfer=full", "reg=l1", "optimizer=adam", "optimizer.lr=1e-3"]
+    asked = grid.expand(words, multirun=False)
+    assert len(asked.runs) == 1
+    assert asked.runs[0].levels["transfer"] == "full"
+    assert not asked.is_sweep
+
+
+def test_what_an_experiment_sweeps_can_be_changed_in_its_own_words() -> None:
+    words = ["experiment=seed_grid", "hydra.sweeper.params.reg='l1,l2'"]
+    asked = grid.expand([*words, "~hydra.sweeper.params.optimizer"], multirun=True)
+    assert dict(asked.axes) == {"transfer": ("full", "frozen", "scratch"), "reg": ("l1", "l2")}
+    added = grid.expand(["hydra.sweeper.params={seed: '1,2'}"], multirun=True)
+    assert dict(added.axes) == {"seed": ("1", "2")}
+    none = grid.expand(["experiment=seed_grid", "hydra.sweeper.params=null"], multirun=True)
+    assert len(none.runs) == 1
+
+
+def test_hydras_own_word_for_a_sweep_is_a_sweep() -> None:
+    assert len(grid.expand(["seed=1,2", "hydra.mode=MULTIRUN"], multirun=False).runs) == 2
+    with pytest.raises(ConfigError, match=r"hydra\.mode=RUN and -m"):
+        grid.expand(["seed=1,2", "hydra.mode=RUN"], multirun=True)
+
+
+@pytest.mark.parametrize("multirun", [True, False])
+@pytest.mark.parametrize("interval", ["interval(1e-4,1e-1)", "tag(log,interval(1e-4,1e-1))"])
+def test_an_interval_needs_a_sweeper_that_chooses(interval: str, multirun: bool) -> None:
+    with pytest.raises(ConfigError, match=r"optimizer.lr=A,B.*hydra/sweeper=optuna"):
+        grid.expand([f"optimizer.lr={interval}"], multirun=multirun)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "levels"),
+    [
+        ("transfer=glob(f*)", ("frozen", "frozen_moving", "full")),
+        ("transfer=glob(*,exclude=*a*)", ("frozen", "frozen_moving", "full")),
+        ("transfer=choice(full,frozen)", ("full", "frozen")),
+        ("transfer=sort(scratch,full)", ("full", "scratch")),
+    ],
+)
+def test_hydras_functions_name_levels(sweep: str, levels: tuple[str, ...]) -> None:
+    asked = grid.expand([sweep], multirun=True)
+    assert tuple(run.levels["transfer"] for run in asked.runs) == levels
+
+
+@pytest.mark.parametrize(
+    ("sweep", "answer"),
+    [
+        ("transfer=glob(x*)", "no level is called so; choose from frozen, "),
+        ("seed=range(3,0)", "names no value"),
+        ("seed=range(1000000000)", "names more than 100,000 values"),
+    ],
+)
+def test_a_sweep_of_nothing_or_too_much_is_refused(sweep: str, answer: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(answer)):
+        grid.expand([sweep], multirun=True)
+
+
+def test_more_runs_than_can_be_trained_are_refused() -> None:
+    with pytest.raises(ConfigError, match="more than 100,000 runs together"):
+        grid.expand(["seed=range(1000)", "epochs=range(1,1000)"], multirun=True)
+
+
+def test_a_setting_that_no_run_uses_is_named() -> None:
+    words = ["reg.l1=1e-4", "transfer.stages=2", "optimizer.momentum=0.5"]
+    alone = grid.expand([*words, "reg=l2"], multirun=False)
+    assert [note.partition(" ")[0] for note in alone.notes] == [
+        "transfer.stages=2",
+        "reg.l1=1e-4",
+        "optimizer.momentum=0.5",
+    ]
+    used = ["reg=l1,l2", "transfer=full,partial", "optimizer=adam,sgd"]
+    assert not grid.expand([*words, *used], multirun=True).notes
+
+
 def test_the_grid_is_the_product_of_the_sweeps_in_their_order() -> None:
     asked = grid.expand(["transfer=full,frozen", "reg=l1,l2", "seed=range(2)"], multirun=True)
     assert [tuple(run.varied.values()) for run in asked.runs] == [
@@ -211,6 +317,70 @@ def test_a_level_is_added_by_a_file_alone(tmp_path: Path) -> None:
     (tmp_path / "optimizer" / "slow.yaml").write_text("name: sgd\nlr: 1e-5\n")
     asked = grid.expand(["optimizer=slow,adam"], multirun=True, config_dir=tmp_path)
     assert [run.config.optimizer.lr for run in asked.runs] == [1e-5, 1e-3]
+
+
+@pytest.fixture
+def own_configs(tmp_path: Path) -> Path:
+    """A person's own config files: a level, a factor and an experiment, in an awkward place."""
+    folder = tmp_path / "größe =,[x] $a 📷"
+    files = {
+        "optimizer/langsam.yaml": "name: sgd\nlr: 1e-5\n",
+        "augment/schwär.yaml": "# @package _global_\ndata: {crop_min: 0.1}\n",
+        "augment/light.yaml": "# @package _global_\ndata: {crop_min: 0.5}\n",
+        "experiment/mine.yaml": (
+            "# @package _global_\ndefaults:\n  - override /optimizer: langsam\n"
+            "study: größe\nhydra:\n  sweeper:\n    params:\n"
+            "      augment: light,schwär\n      seed: 1,2\n"
+        ),
+        "experiment/broken.yaml": "# @package _global_\nstudy: [a\n",
+        "experiment/astray.yaml": "study: a\n",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("word", ["augment=schwär,light", "+augment=schwär,light"])
+def test_a_factor_is_added_by_a_folder_alone(word: str, own_configs: Path) -> None:
+    asked = grid.expand([word, "reg=l1,l2"], multirun=True, config_dir=own_configs)
+    assert [(run.levels["augment"], run.config.data.crop_min) for run in asked.runs] == [
+        ("schwär", 0.1),
+        ("schwär", 0.1),
+        ("light", 0.5),
+        ("light", 0.5),
+    ]
+    assert asked.study == "digits-augment-reg"
+    whole = grid.expand(["augment=glob(*)"], multirun=True, config_dir=own_configs)
+    assert [run.varied for run in whole.runs] == [{"augment": "light"}, {"augment": "schwär"}]
+
+
+def test_an_experiment_is_added_by_a_file_alone(own_configs: Path) -> None:
+    asked = grid.expand(["+experiment=mine"], multirun=True, config_dir=own_configs)
+    assert asked.study == "größe"
+    assert [(run.levels["augment"], run.config.seed) for run in asked.runs] == [
+        ("light", 1),
+        ("light", 2),
+        ("schwär", 1),
+        ("schwär", 2),
+    ]
+    assert {run.config.optimizer.lr for run in asked.runs} == {1e-5}
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["experiment=broken"], "broken.yaml, line 2: cannot be read as YAML"),
+        (["experiment=astray"], "does not start with the line `# @package _global_`"),
+        (["augment=lightt"], "augment=lightt: unknown level (did you mean light?)"),
+        (["experiment=mine", "hydra.searchpath=[x]"], "give one of them"),
+    ],
+)
+def test_a_mistake_in_a_persons_own_files_is_named(
+    words: list[str], answer: str, own_configs: Path
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(answer)):
+        grid.expand(words, multirun=True, config_dir=own_configs)
 
 
 def test_every_level_of_a_factor_has_the_same_keys() -> None:

@@ -28,6 +28,8 @@ examples:
 
 #: The one key of this command that is no key of a run.
 EVIDENCE = "evidence="
+#: What the keys that a report takes begin with.
+KEYS = ("study", "report.", "tracking.uri", "results")
 
 
 def main() -> None:
@@ -46,16 +48,22 @@ def report(overrides: Sequence[str]) -> int:
     config, file = check(overrides)
     from rich.console import Console
 
-    from ablation import report
+    from ablation import places, report
     from ablation.report import archive, archive_writer
 
     evidence = _from_store(config) if config.study else archive.Archived(_given(file))
+    places.check_results(config.results, evidence.study)
     process.imported()
-    written = report.write(evidence, Path(config.results), config.report)
+    try:
+        written = report.write(evidence, Path(config.results), config.report)
+    except OSError as error:
+        raise ConfigError(
+            f"results={config.results}: the report could not be written ({process.brief(error)})"
+        ) from error
     console = Console(highlight=False, soft_wrap=True)
     if config.study and file:
         archive_writer.save(evidence, file)
-    console.print(written.main_table)
+    console.print(written.main_table, markup=False)
     if not written.is_complete:
         console.print("[yellow]The grid is incomplete; the report's ledger names what is missing.")
     console.print(f"Report: {written.path}", markup=False)
@@ -72,10 +80,21 @@ def check(overrides: Sequence[str]) -> tuple[Config, Path | None]:
             is not there to be read or not one to be written over.
     """
     from ablation import grid
+    from ablation.overrides import key_of, read, text_of
 
     files = [text.removeprefix(EVIDENCE) for text in overrides if text.startswith(EVIDENCE)]
     others = [text for text in overrides if not text.startswith(EVIDENCE)]
-    is_named = any(text.lstrip("+").startswith("study=") for text in others)
+    items = read(others)
+    for item in items:
+        if not key_of(item).startswith(KEYS):
+            raise ConfigError(
+                f"{text_of(item)}: a report is made of what the store holds; it takes study, "
+                "report.baseline.FACTOR, report.nuisance, report.difference, tracking.uri, results "
+                "and evidence"
+            )
+        if item.is_sweep_override():
+            raise ConfigError(f"{text_of(item)}: one value; a report is of one study")
+    is_named = any(key_of(item) == "study" and item.value() for item in items)
     if not files and not is_named:
         raise ConfigError(
             "study is not set: name the one to report on, study=NAME, or a file that holds the "

@@ -1,6 +1,7 @@
 """Where to compute, and in which arithmetic."""
 
 import os
+import sys
 
 import torch
 
@@ -47,6 +48,8 @@ def prepare(threads: int | None = None) -> None:
     wanted = threads or int(os.environ.get("ABLATION_THREADS") or torch.get_num_threads())
     os.environ["ABLATION_THREADS"] = str(wanted)
     torch.set_num_threads(wanted)
+    if "numba" not in sys.modules:  # which reads it once
+        os.environ["NUMBA_NUM_THREADS"] = str(wanted)
     process.keep_memory()
     # No slow path for tiny numbers: training from scratch meets many.
     torch.set_flush_denormal(True)

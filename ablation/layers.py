@@ -35,7 +35,10 @@ def quicken(module: nn.Sequential, probe: Tensor) -> None:
         module: in evaluation mode from here on.
         probe: one or a few of the module's inputs.
     """
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    n_threads = torch.get_num_threads()
+    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
+    # numba's first use sets the number for all that computes with the same OpenMP.
+    torch.set_num_threads(n_threads)
     without_copies(module, probe)
     for block in list(module.modules()):
         for name, child in list(block.named_children()):

@@ -6,9 +6,8 @@ Found out by writing: neither a read-only disk nor a full one shows in a folder'
 import tempfile
 from pathlib import Path
 
+from ablation import artifacts
 from ablation.config import ConfigError
-
-_SQLITE = "sqlite:///"
 
 
 def check_results(results: str, study: str) -> None:
@@ -27,15 +26,15 @@ def check_store(uri: str) -> None:
     Raises:
         ConfigError: it can't be written to.
     """
-    path = uri.removeprefix(_SQLITE).partition("?")[0]
-    if not uri.startswith(_SQLITE) or path in ("", ":memory:"):
+    path = artifacts.database(uri)
+    if path is None:
         return
-    said = f"tracking.uri={uri}: the MLflow store can't be written to {Path(path).absolute()}"
-    if not Path(path).parent.is_dir():
+    said = f"tracking.uri={uri}: the MLflow store can't be written to {path}"
+    if not path.parent.is_dir():
         raise ConfigError(f"{said} (there is no such folder)")
-    _try(Path(path).parent, said)
-    if Path(path).exists():
-        _try_file(Path(path), said)
+    _try(path.parent, said)
+    if path.exists():
+        _try_file(path, said)
     elif {"'", '"'} <= set(str(Path.cwd())):
         # MLflow puts the folder's name into SQL as it stands.
         raise ConfigError(

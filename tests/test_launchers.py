@@ -62,6 +62,27 @@ def test_lines_of_several_processes_name_their_run(tmp_path: Path) -> None:
     assert not re.search(r"^\s+epoch", said.out, re.MULTILINE)
 
 
+@needs_joblib
+def test_runs_of_another_launcher_are_equal_to_the_digit(tmp_path: Path) -> None:
+    """Joblib shares the cores out among its workers; the number of threads decides digits."""
+    found = []
+    for name, launcher in (("basic", ()), ("joblib", JOBLIB)):
+        folder = tmp_path / name
+        folder.mkdir()
+        ask = ["-m", "transfer=scratch", "reg=l1,l2", *FEW, "epochs=1", "study=s"]
+        said = command(*ask, *launcher, cwd=folder)
+        assert said.code == 0, said.err
+        found.append(runs(folder, "s"))
+    for name, one in found[0].items():
+        other = found[1][name]
+        assert one.data.tags["threads"] == other.data.tags["threads"]
+        for file in ("predictions.parquet", "weights.safetensors"):
+            one_file, other_file = (
+                Path(run.info.artifact_uri.removeprefix("file://")) / file for run in (one, other)
+            )
+            assert one_file.read_bytes() == other_file.read_bytes(), name
+
+
 def of_a_group(number: signal.Signals) -> Callable[[psutil.Popen], None]:
     return lambda process: os.killpg(process.pid, number)
 

@@ -19,6 +19,9 @@ Value = TypeVar("Value")
 #: Most bytes of a study's name: file systems take 255, and temporary names are longer.
 MOST_BYTES = 200
 
+#: As NumPy and torch take it; each run needs several of their own.
+MOST_SEED = 2**32 - 1
+
 
 class ConfigError(Exception):
     """A mistake in what was asked for; its text is for the person who asked."""
@@ -65,7 +68,7 @@ class DataConfig:
     val_pictures: int | None = setting(None, least=1)
     val_fraction: float = setting(0.2, above=0, below=1)
     test_fraction: float = setting(0.0, least=0, below=1)
-    split_seed: int = setting(0, least=0)
+    split_seed: int = setting(0, least=0, most=MOST_SEED)
     size: int | None = setting(None, least=32)
     val_crop: float | None = setting(None, above=0, most=1)
     interpolation: str | None = setting(None, choices=("bilinear", "bicubic"))
@@ -153,7 +156,7 @@ class Config:
     cache: CacheConfig = field(default_factory=CacheConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     study: str | None = setting(None, result=False)
-    seed: int = setting(0, least=0)
+    seed: int = setting(0, least=0, most=MOST_SEED)
     epochs: int = setting(5, least=1)
     batch_size: int = setting(16, least=1)
     device: str = setting("auto", result=False)

@@ -6,33 +6,22 @@ key, a value of the wrong type or out of range. The answer is one message with t
 
 import itertools
 import math
-import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.types import Glob, Override, OverrideType
+from hydra import initialize_config_dir
+from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ablation import composition, mistakes, overrides, sweepers, sweeps
 from ablation import config as schema
-from ablation import mistakes, overrides, sweepers
 from ablation.config import Config, ConfigError
 from ablation.overrides import MOST_RUNS, SCHEMA, key_of, quoted, text_of
-
-#: Config groups that choose no level of a factor.
-NOT_FACTORS = ("experiment",)
-
-#: Keys that name what a run is made of by its place; its content is part of the run's identity.
-BY_CONTENT = ("data.root", "model.weights")
-
-#: Where an experiment keeps what it sweeps.
-_PARAMS = "hydra.sweeper.params"
 
 
 @dataclass(frozen=True)
@@ -79,36 +68,28 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         ConfigError: with one message that names the key and the choices.
     """
     schema.register()
-    items = overrides.read([*_search_path(config_dir, words), *words])
-    _refuse_words(items)
+    items = overrides.read([*composition.search_path(config_dir, words), *words])
+    composition.refuse_words(items)
     with initialize_config_dir(str(schema.folder()), version_base="1.3"):
         search = tuple(text_of(item) for item in items if key_of(item) == "hydra.searchpath")
-        items = _with_plus(items, search)
-        fixed = tuple(text_of(item) for item in items if _is_fixed(item))
-        base = _compose(fixed)
-        is_sweep = _is_sweep(base, items, multirun)
-        swept = _swept(base, items, search)
-        is_adaptive = sweepers.is_adaptive(base)
-        if not is_adaptive:
-            sweepers.refuse_intervals(swept)
-        if not is_sweep:
-            _refuse_sweeps(swept, items)
-        _refuse_axes(swept)
-        axes = {axis: _values(item, search) for axis, item in swept.items()}
-        if math.prod(map(len, axes.values())) > MOST_RUNS:
-            raise ConfigError(f"{', '.join(axes)}: more than {MOST_RUNS:,} runs together")
+        items = composition.with_plus(items, search)
+        fixed = tuple(text_of(item) for item in items if sweeps.is_fixed(item))
+        base = composition.composed(fixed)
+        is_sweep = sweeps.are_on(base, items, multirun)
+        swept = sweeps.found(base, items, search)
+        sweeps.refuse(base, swept, items, is_sweep)
+        axes = {axis: sweeps.values_of(item, search) for axis, item in swept.items()}
         if is_sweep:
+            _check_size(axes)
             _check_report(base, axes)
         study = _study_name(base, axes)
         settled = _settled(base, items, study, axes, is_sweep)
         fixed = (*(text for text in fixed if not text.startswith("study=")), *settled)
-        if is_adaptive and is_sweep:
-            runs: tuple[PlannedRun, ...] = ()
-            configs = tuple(_resolve((*fixed, *one)) for one in sweepers.samples(swept, axes))
-        else:
-            is_adaptive = False
-            runs = tuple(_runs(fixed, axes))
-            configs = tuple(run.config for run in runs)
+        is_adaptive = is_sweep and sweepers.is_adaptive(base)
+        runs = () if is_adaptive else tuple(_runs(fixed, axes))
+        samples = sweepers.samples(swept, axes) if is_adaptive else ()
+        configs = tuple(composition.resolve((*fixed, *sample)) for sample in samples)
+    configs = configs or tuple(run.config for run in runs)
     return Grid(
         study=study,
         axes=axes,
@@ -121,162 +102,6 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         configs=configs,
         notes=(*overrides.repeated(words), *_unused(items, axes, configs)),
     )
-
-
-def _search_path(config_dir: Path | None, words: Sequence[str]) -> list[str]:
-    if config_dir is None:
-        return []
-    if not config_dir.is_dir():
-        raise ConfigError(f"--config-dir={config_dir}: there is no such folder")
-    own = next((word for word in words if word.startswith("hydra.searchpath=")), None)
-    if own:
-        raise ConfigError(f"{own} and --config-dir={config_dir}: give one of them")
-    return [f"hydra.searchpath=[{quoted(f'file://{config_dir.resolve()}')}]"]
-
-
-def _is_fixed(item: Override) -> bool:
-    """Whether an override is handed to Hydra as it is, the same for all runs."""
-    return not (item.is_sweep_override() or _is_param(item) or key_of(item) == "hydra.mode")
-
-
-def _values(item: Override, search: tuple[str, ...]) -> tuple[str, ...]:
-    levels = _options(key_of(item), search) if _is_pattern(item) else []
-    return overrides.values_of(item, levels)
-
-
-def _is_pattern(item: Override) -> bool:
-    value: object = item.value()
-    return isinstance(value, Glob)
-
-
-def _refuse_words(items: Sequence[Override]) -> None:
-    """What Hydra would take, and what makes no study."""
-    for item in items:
-        key, text = key_of(item), text_of(item)
-        if item.is_delete() and not key.startswith("hydra"):
-            raise ConfigError(
-                f"{text}: no part of a run can be left out; choose a level or a value"
-            )
-        if key == "axes":
-            raise ConfigError(f"{text}: the command fills it from what is swept")
-        if key == "hydra.job.chdir" and item.value():
-            raise ConfigError(
-                f"{text}: the runs find pictures, store and cache from the folder of the command; "
-                "leave it at false"
-            )
-        is_level = "." not in key and not key.startswith("hydra") and key not in SCHEMA
-        if is_level and any(isinstance(value, list) for value in _elements(item)):
-            raise ConfigError(f"{text}: one level at a time; -m {key}=A,B trains each")
-
-
-def _elements(item: Override) -> list[Any]:
-    value = item.value()
-    return list(getattr(value, "list", [])) if item.is_choice_sweep() else [value]
-
-
-def _with_plus(items: Sequence[Override], search: tuple[str, ...]) -> list[Override]:
-    """Spare people the plus sign that Hydra wants for a config group beyond the defaults."""
-    known = {field.name for field in fields(Config)}
-    unknown = {
-        key_of(item)
-        for item in items
-        if item.type == OverrideType.CHANGE
-        and not re.search(r"[.@]|^hydra", key_of(item))
-        and key_of(item) not in known
-        and _options(key_of(item), search)
-    }
-    if unknown:
-        unknown -= set(_compose(search).hydra.runtime.choices)
-    return [
-        overrides.parse(f"+{text_of(item)}") if key_of(item) in unknown else item for item in items
-    ]
-
-
-def _options(group: str, search: tuple[str, ...]) -> list[str]:
-    """The levels of a config group."""
-    loader = GlobalHydra.instance().config_loader()
-    names = loader.get_group_options(group, overrides=list(search))
-    return [name for name in names if name != "schema"]
-
-
-def _is_sweep(base: DictConfig, items: Sequence[Override], multirun: bool) -> bool:
-    """Whether runs are multiplied: by -m, or by hydra.mode in the command or in an experiment."""
-    given = next((item for item in items if key_of(item) == "hydra.mode"), None)
-    if given is not None and given.value() not in ("RUN", "MULTIRUN"):
-        raise ConfigError(f"{text_of(given)}: choose from RUN, MULTIRUN")
-    mode = given.value() if given else base.hydra.mode.name if base.hydra.mode else None
-    if multirun and given and mode == "RUN":
-        raise ConfigError(f"{text_of(given)} and -m: give one of them")
-    return multirun or mode == RunMode.MULTIRUN.name
-
-
-def _swept(
-    base: DictConfig, items: Sequence[Override], search: tuple[str, ...]
-) -> dict[str, Override]:
-    """What is swept: by the experiment, then by the command.
-
-    What the command names, it decides: another sweep of an axis, or one value in place of it.
-    """
-    in_file = base.hydra.sweeper.get("params") or {}
-    params = {str(key): "null" if text is None else str(text) for key, text in in_file.items()}
-    for item in items:
-        key, value = key_of(item), item.value()
-        if key == _PARAMS:
-            params = {**params, **value} if isinstance(value, dict) else {}
-        elif key.startswith(f"{_PARAMS}."):
-            name = key.removeprefix(f"{_PARAMS}.")
-            if item.is_delete():
-                params.pop(name, None)
-            else:
-                text = value if isinstance(value, str) else text_of(item).partition("=")[2]
-                params[name] = text
-    from_file = _with_plus(overrides.read([f"{k}={v}" for k, v in params.items()]), search)
-    named = {key_of(item): item for item in items}
-    swept = {item.get_key_element(): item for item in items if _is_swept(item)}
-    kept = {
-        item.get_key_element(): item
-        for item in from_file
-        if key_of(item) not in named or _is_swept(named[key_of(item)])
-    }
-    return kept | swept
-
-
-def _is_swept(item: Override) -> bool:
-    return item.is_sweep_override() and not _is_param(item)
-
-
-def _is_param(item: Override) -> bool:
-    return key_of(item) == _PARAMS or key_of(item).startswith(f"{_PARAMS}.")
-
-
-def _refuse_sweeps(swept: Mapping[str, Override], items: Sequence[Override]) -> None:
-    """One run has one value of each key."""
-    typed = {key_of(item) for item in items}
-    for item in swept.values():
-        key = key_of(item)
-        if key in typed:
-            raise ConfigError(overrides.several(item))
-        names = ", ".join(key_of(one) for one in swept.values())
-        raise ConfigError(
-            f"hydra.sweeper.params: the experiment has several runs, of {names}; add -m to train "
-            f"all of them, or name one value of each"
-        )
-
-
-def _refuse_axes(swept: Mapping[str, Override]) -> None:
-    """What is one for a whole command, or changes no result, is nothing to compare."""
-    for item in swept.values():
-        key, text = key_of(item), text_of(item)
-        if key.startswith("hydra"):
-            raise ConfigError(f"{text}: decides how the runs are launched; give it one value")
-        if key in NOT_FACTORS:
-            raise ConfigError(f"{text}: one experiment at a time")
-        is_result = key not in SCHEMA or SCHEMA[key].metadata["result"] or key in BY_CONTENT
-        if not is_result or key.startswith("report."):
-            raise ConfigError(
-                f"{text}: {key} changes no run's result, so there is nothing to compare; "
-                "give it one value"
-            )
 
 
 def _settled(
@@ -296,10 +121,15 @@ def _settled(
     ]
     if is_sweep and "params" in base.hydra.sweeper:
         # What it sweeps is among the axes, less what the command changes.
-        settled.append(f"{_PARAMS}=null")
+        settled.append(f"{sweeps.PARAMS}=null")
     if is_sweep:
         settled += sweepers.settings(base, items)
     return tuple(settled)
+
+
+def _check_size(axes: Mapping[str, tuple[str, ...]]) -> None:
+    if math.prod(map(len, axes.values())) > MOST_RUNS:
+        raise ConfigError(f"{', '.join(axes)}: more than {MOST_RUNS:,} runs together")
 
 
 def _check_report(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> None:
@@ -330,7 +160,7 @@ def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterat
     composed: dict[tuple[str, ...], DictConfig] = {}
     # Each value is read once, not once a run.
     read = {
-        (axis, value): overrides.parse(f"{axis}={value}").value()
+        (axis, value): sweeps.typed(axis, value)
         for axis, values in axes.items()
         if axis in SCHEMA
         for value in values
@@ -342,7 +172,7 @@ def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterat
         own = (*fixed, *swept.values())
         if chosen not in composed:
             # The first values are composed in full, so that an unknown key is found.
-            composed[chosen] = _compose(own)
+            composed[chosen] = composition.composed(own)
         settings = schema.visible(composed[chosen])
         try:
             for axis, value in varied.items():
@@ -365,7 +195,7 @@ def levels(choices: Mapping[str, Any]) -> dict[str, str]:
     return {
         group: str(level)
         for group, level in choices.items()
-        if not group.startswith("hydra/") and group not in NOT_FACTORS and level is not None
+        if not group.startswith("hydra/") and group not in sweeps.NOT_FACTORS and level is not None
     }
 
 
@@ -401,17 +231,3 @@ def _study_name(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> str:
         source = [Path(base.data.root).resolve().name]
     names = [schema.folder_name(name) for name in (*source, *compared)]
     return schema.folder_name("-".join(name for name in names if name)) or "pictures"
-
-
-def _compose(texts: Sequence[str]) -> DictConfig:
-    try:
-        return compose("config", list(texts), return_hydra_config=True)
-    except mistakes.COMPOSITION as error:
-        raise ConfigError(mistakes.explain(error, texts)) from error
-
-
-def _resolve(texts: Sequence[str]) -> Config:
-    try:
-        return schema.resolve(schema.visible(_compose(texts)))
-    except OmegaConfBaseException as error:
-        raise ConfigError(mistakes.explain(error, texts)) from error

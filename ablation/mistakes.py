@@ -13,6 +13,7 @@ from omegaconf.errors import (
     ConfigKeyError,
     GrammarParseError,
     InterpolationKeyError,
+    InterpolationResolutionError,
     OmegaConfBaseException,
     UnsupportedInterpolationType,
     ValidationError,
@@ -23,10 +24,17 @@ from ablation.overrides import SCHEMA, first_line
 #: What composing a config raises where what was asked for is wrong.
 COMPOSITION = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, UnicodeError)
 
+_REFERENCES = (
+    GrammarParseError,
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    UnsupportedInterpolationType,
+)
+
 #: What brings the launchers and sweepers that Hydra has not by itself.
 PLUGINS = {
     "hydra/launcher": ("joblib", "ray", "submitit", "rq"),
-    "hydra/sweeper": ("optuna", "ax", "nevergrad"),
+    "hydra/sweeper": ("optuna",),
 }
 
 
@@ -46,9 +54,7 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
         if isinstance(link, ValidationError):
             return _wrong_type(link, chain, overrides)
         # References to other keys: a subclass of what an unknown key raises.
-        if isinstance(
-            link, InterpolationKeyError | UnsupportedInterpolationType | GrammarParseError
-        ):
+        if isinstance(link, _REFERENCES):
             return _wrong_reference(link, overrides)
     for link in chain:
         if isinstance(link, ConfigKeyError | AttributeError) and getattr(link, "full_key", None):
@@ -104,6 +110,8 @@ def _wrong_type(
     given = override or next((text for text in overrides if text.startswith(f"{key}=")), key)
     if wanted:
         return f"{given}: must be {words.get(wanted[1], wanted[1])}"
+    if "is not Optional" in str(link):
+        return f"{given}: needs a value"
     if "is not a valid bool" in str(link):
         return f"{given}: must be true or false"
     if "is not a ListConfig" in str(link):

@@ -91,10 +91,7 @@ def readable(word: str) -> str:
         return key + equals
     elements = split(value)
     if not all(elements):
-        raise ConfigError(
-            f"{word}: a value is missing beside a comma; a comma that belongs to a value is "
-            f"quoted, {hint(key, value)}"
-        )
+        raise ConfigError(f"{word}: a value is missing beside a comma{_quote_it(key, value)}")
     text = ",".join(_element(key, element, value) for element in elements)
     factor = name.removeprefix("report.baseline.")
     if factor != name and "." in factor and len(elements) == 1:  # a swept key, not a group
@@ -153,15 +150,15 @@ def _unreadable(key: str, text: str, error: HydraException | None = None) -> Con
         return ConfigError(f"{key}={text}: unknown key {key}; --help lists all")
     if error and "while evaluating" in str(error):  # a function that there is not, or its arguments
         return ConfigError(f"{key}={text}: {first_line(error).partition(': ')[2]}")
-    return ConfigError(
-        f"{key}={text}: cannot be read as a value; to take it as it stands, quote it, "
-        f"{hint(key, text)}"
-    )
+    return ConfigError(f"{key}={text}: cannot be read as a value{_quote_it(key, text)}")
 
 
-def hint(key: str, text: str) -> str:
-    """What to type in a shell for a value that is meant as it stands."""
-    return shlex.quote(f"{key.lstrip('+')}={quoted(text)}")
+def _quote_it(key: str, text: str) -> str:
+    """What to type in a shell for a text that is meant as it stands; "" where none is wanted."""
+    if key not in _TEXTS:
+        return ""
+    word = shlex.quote(f"{key}={quoted(text)}")
+    return f"; to take it as it stands, quote it, {word}"
 
 
 def quoted(text: str) -> str:
@@ -205,7 +202,7 @@ def several(item: Override) -> str:
     advice = "add -m to train each of them"
     if key in _TEXTS:
         typed = ",".join(plain(element) for element in split(value))
-        advice += f", or quote what is one value, {hint(key, typed)}"
+        advice += _quote_it(key, typed)
     elif (
         key in SCHEMA
         and SCHEMA[key].metadata["choices"] is None
@@ -233,7 +230,7 @@ def values_of(item: Override, levels: Sequence[str]) -> tuple[str, ...]:
         levels: those of the group, for a pattern to choose from.
 
     Raises:
-        ConfigError: no value, a value twice, or more of them than can be trained.
+        ConfigError: no value, one twice, or more of them than can be trained.
     """
     if not item.is_sweep_override():
         return (str(item.get_value_element_as_str()),)
@@ -247,7 +244,10 @@ def values_of(item: Override, levels: Sequence[str]) -> tuple[str, ...]:
         return tuple(name if _WORD.fullmatch(name) else quoted(name) for name in values)
     if not item.is_discrete_sweep():
         return (text_of(item).partition("=")[2],)
-    values = tuple(itertools.islice(item.sweep_string_iterator(), MOST_RUNS + 1))
+    try:
+        values = tuple(itertools.islice(item.sweep_string_iterator(), MOST_RUNS + 1))
+    except (ValueError, HydraException) as error:  # a range with a step of 0
+        raise ConfigError(f"{text_of(item)}: {first_line(error)}") from error
     if not values:
         raise ConfigError(f"{text_of(item)}: names no value")
     if len(values) > MOST_RUNS:

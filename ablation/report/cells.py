@@ -251,7 +251,8 @@ def group(
         members = tuple(by_levels[levels] for levels in tables)
         name = _what_is_common(members, cells, list(factors)) if len(parts) > 1 else ""
         if pictures is None:
-            name = f"{name} (predictions can't be read)".strip()
+            unread = "predictions can't be read"
+            name = f"{name} ({unread})" if name else unread
             groups.append(Group(name, members, None, {}, {}))
             continue
         tables = {

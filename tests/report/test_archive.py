@@ -323,7 +323,7 @@ def test_a_damaged_foreign_or_newer_file_is_told_in_one_sentence(
         (["study=made-up", "evidence=."], "holds something else"),
         (["evidence={kept}/e.zip", "tracking.uri=sqlite:///x.db"], "is read without a store"),
         (["evidence={kept}/e.zip", "report.baseline.reg=l3"], "report.baseline.reg=l3: unknown"),
-        (["evidence={kept}/e.zip", "epoch=1"], "did you mean epochs?"),
+        (["evidence={kept}/e.zip", "epoch=1"], "it takes study, report.baseline"),
     ],
 )
 def test_a_mistake_in_the_command_is_told(

@@ -100,7 +100,7 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         n_runs=sweepers.n_trials(base) if is_adaptive else len(runs),
         has_workers=is_sweep and not base.hydra.launcher._target_.endswith(".BasicLauncher"),
         configs=configs,
-        notes=(*overrides.repeated(words), *_unused(items, axes, configs)),
+        notes=(*overrides.repeated(words), *_unused(items, axes, configs, is_sweep)),
     )
 
 
@@ -200,7 +200,10 @@ def levels(choices: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _unused(
-    items: Sequence[Override], axes: Mapping[str, tuple[str, ...]], configs: Sequence[Config]
+    items: Sequence[Override],
+    axes: Mapping[str, tuple[str, ...]],
+    configs: Sequence[Config],
+    is_sweep: bool,
 ) -> Iterator[str]:
     """A line on each key that was set and that no run uses, for it may be meant otherwise.
 
@@ -218,6 +221,9 @@ def _unused(
                 f"{texts[key]}: no run takes its pictures from there; add data=imagefolder"
             )
         yield f"{texts[key]} changes nothing: no run of this command uses {key}"
+    for key, text in texts.items():
+        if key.startswith("report.") and not is_sweep:
+            yield f"{text} changes nothing: one run alone has no report; -m makes one"
 
 
 def _study_name(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> str:

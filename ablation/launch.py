@@ -61,7 +61,6 @@ def launch(asked: Grid, arguments: Sequence[str], run_all: Callable[[], None]) -
     try:
         _run(asked, console, run_all)
     except KeyboardInterrupt:
-        console.print("stopping; a second Ctrl-C ends at once")
         _report_finished(asked, client, experiment_id, console)
         raise
     # A worker that was killed, a sweeper that gave up; Hydra's own exits.
@@ -127,9 +126,12 @@ def task(composed: DictConfig) -> float | None:
     except Exception as error:
         outcome = run.Outcome(name, "failed", error=process.brief(error))
     _unwritten.append(outcome)
+    if not _progress:
+        # A launcher's worker may end at any time after it has said that the run has.
+        _settle(keep=0)
     progress.run_ended(outcome)
-    # The store may lag one run behind the training; a launcher's worker may end at any time.
-    _settle(keep=1 if _progress else 0)
+    # Otherwise the store may lag one run behind the training.
+    _settle(keep=1)
     return outcome.best_val_accuracy
 
 

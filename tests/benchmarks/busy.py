@@ -35,7 +35,6 @@ Span = tuple[float, float]
 
 def ours(root: Path, size: int, epochs: int) -> list[Span]:
     """Full training as a run does it, without the store."""
-    # First: it decides how threads wait, before torch is loaded.
     from ablation import data, device, fit, grid, model, preprocessing, run, transfer
 
     where = ["data=imagefolder", f"data.root={root}", f"data.size={size}", "batch_size=32"]

@@ -256,6 +256,11 @@ BESIDE = (
         "`python -m tests.benchmarks.breakdown ROOT --out results/benchmarks`.\n",
     ),
     (
+        "busy.md",
+        "\n[On a machine that does other work](busy.md), by "
+        "`python -m tests.benchmarks.busy ROOT --out results/benchmarks`.\n",
+    ),
+    (
         "scaling.png",
         "\nWhat a study costs as it grows, by "
         "`python -m tests.benchmarks.scaling ROOT --size 128 --out results/benchmarks`:\n\n"

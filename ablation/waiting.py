@@ -11,6 +11,7 @@ held while other processes compute, and let go when they don't.
 """
 
 import atexit
+import contextlib
 import os
 import threading
 import time
@@ -54,6 +55,11 @@ class Watch(threading.Thread):
         self._end = threading.Event()
 
     def run(self) -> None:
+        # A system that stops telling is left as it is.
+        with contextlib.suppress(OSError):
+            self._adapt()
+
+    def _adapt(self) -> None:
         self._hold()
         before = usage()
         while not self._end.wait(INTERVAL):

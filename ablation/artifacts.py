@@ -206,7 +206,7 @@ class Artifacts:
             raise ArtifactError(self._nowhere(uri)) from error
         # Each kind of artifact store fails in its own way.
         except Exception as error:
-            raise ArtifactError(f"{uri} can't be listed ({_brief(error)})") from error
+            raise ArtifactError(f"{uri} can't be listed ({brief(error)})") from error
 
     def fetch(self, run_id: str, uri: str, name: str, into: Path) -> Path:
         """One artifact as a file, in `into` where it has to be brought from elsewhere.
@@ -220,7 +220,7 @@ class Artifacts:
                 into.mkdir(exist_ok=True)
                 return Path(self._client.download_artifacts(run_id, name, str(into)))
             except Exception as error:
-                raise ArtifactError(f"{name} of {uri} can't be read ({_brief(error)})") from error
+                raise ArtifactError(f"{name} of {uri} can't be read ({brief(error)})") from error
         return self.first(run_id, uri, (name,), into)
 
     def first(self, run_id: str, uri: str, names: Sequence[str], into: Path) -> Path:
@@ -250,5 +250,6 @@ class Artifacts:
         return f"no folder of the run is beside the store in {self._beside.folder}, and {recorded}"
 
 
-def _brief(error: BaseException) -> str:
+def brief(error: BaseException) -> str:
+    """The first line of what a store or a file raised, which may be a page long."""
     return next(iter(str(error).splitlines()), "")[:300] or type(error).__name__

@@ -14,8 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation import config as schema
 from ablation import mistakes, overrides
-from ablation.config import Config, ConfigError
-from ablation.overrides import SCHEMA, key_of, quoted, text_of
+from ablation.config import SCHEMA, Config, ConfigError
+from ablation.overrides import key_of, quoted, text_of
 
 
 def search_path(config_dir: Path | None, words: Sequence[str]) -> list[str]:

@@ -189,6 +189,18 @@ USES: Mapping[str, Callable[[Config], bool]] = {
 }
 
 
+def _keys(kind: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for item in fields(kind):
+        if is_dataclass(item.type):
+            yield from _keys(item.type, f"{prefix}{item.name}.")
+        else:
+            yield prefix + item.name, item
+
+
+#: Every key of the schema, dotted, with its field.
+SCHEMA = dict(_keys(Config))
+
+
 def register() -> None:
     """Make the schema known to Hydra under the name that conf/config.yaml starts from."""
     ConfigStore.instance().store(name="schema", node=Config)

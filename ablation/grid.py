@@ -20,8 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation import composition, mistakes, overrides, sweepers, sweeps
 from ablation import config as schema
-from ablation.config import Config, ConfigError
-from ablation.overrides import MOST_RUNS, SCHEMA, key_of, quoted, text_of
+from ablation.config import SCHEMA, Config, ConfigError
+from ablation.overrides import MOST_RUNS, key_of, quoted, text_of
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from ablation.overrides import SCHEMA, first_line
+from ablation.config import SCHEMA
+from ablation.overrides import first_line
 
 #: What composing a config raises where what was asked for is wrong.
 COMPOSITION = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, UnicodeError)

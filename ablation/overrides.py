@@ -8,29 +8,17 @@ import itertools
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, Quote, QuotedString
 from hydra.errors import HydraException
 
-from ablation.config import Config, ConfigError
+from ablation.config import SCHEMA, ConfigError
 
 #: Most values of one sweep, and most runs of one command.
 MOST_RUNS = 100_000
 
 
-def _leaves(kind: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for item in fields(kind):
-        if is_dataclass(item.type):
-            yield from _leaves(item.type, f"{prefix}{item.name}.")
-        else:
-            yield prefix + item.name, item
-
-
-#: Every key of the schema, dotted, with its field.
-SCHEMA = dict(_leaves(Config))
 #: Keys whose value is a text, whatever it looks like.
 _TEXTS = frozenset(key for key, item in SCHEMA.items() if item.type in (str, str | None))
 #: What needs no quotes.

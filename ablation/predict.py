@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation import process
+from ablation.artifacts import brief
 from ablation.config import ConfigError
 
 if TYPE_CHECKING:
@@ -391,7 +392,7 @@ def _read_artifacts(
         known = novelty.Known.read(fetch(novelty.FILE)) if novelty.FILE in there else None
         return config, classes, load_file(fetch(WEIGHTS)), known
     except Exception as error:
-        raise PredictError(f"{name}: its artifacts can't be read ({_brief(error)})") from error
+        raise PredictError(f"{name}: its artifacts can't be read ({brief(error)})") from error
 
 
 def classify(
@@ -462,7 +463,7 @@ def _save_sheet(classifier: Classifier, found: Predictions, path: Path) -> None:
     try:
         figures.save_sheet(shown.sheet(classifier, found), path)
     except OSError as error:
-        raise PredictError(f"--out {path}: can't be written ({_brief(error)})") from error
+        raise PredictError(f"--out {path}: can't be written ({brief(error)})") from error
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -487,10 +488,6 @@ def _listed(lines: Sequence[str]) -> str:
         return lines[0]
     shown = "\n".join(f"  {line}" for line in lines)
     return f"{len(lines)} can't be read:\n{shown}"
-
-
-def _brief(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "")[:300] or type(error).__name__
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import composition, mistakes, overrides, sweepers
-from ablation.config import Config, ConfigError
-from ablation.overrides import MOST_RUNS, SCHEMA, key_of, text_of
+from ablation.config import SCHEMA, Config, ConfigError
+from ablation.overrides import MOST_RUNS, key_of, text_of
 
 #: Config groups that choose no level of a factor.
 NOT_FACTORS = ("experiment",)

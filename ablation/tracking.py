@@ -72,7 +72,7 @@ def connect(uri: str) -> "MlflowClient":
     # Each kind of store fails in its own way.
     except Exception as error:
         raise TrackingError(
-            f"tracking.uri={uri}: the MLflow store can't be used ({_brief(error)})"
+            f"tracking.uri={uri}: the MLflow store can't be used ({artifacts.brief(error)})"
         ) from error
     file = artifacts.database(uri)
     if file is not None:
@@ -401,10 +401,6 @@ def _user() -> str:
 
 def _now() -> int:
     return int(time.time() * 1000)
-
-
-def _brief(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:300]
 
 
 def chunks(text: str, size: int = MAX_VALUE) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation import config, grid, overrides, sweeps
+from ablation import config, grid, sweeps
 from ablation.config import ConfigError
 from tests.conftest import command
 
@@ -177,7 +177,7 @@ def test_an_override_of_a_key_works_whichever_level_is_swept() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        *(name for name, item in overrides.SCHEMA.items() if not item.metadata["result"]),
+        *(name for name, item in config.SCHEMA.items() if not item.metadata["result"]),
         "hydra/launcher",
         "hydra.sweep.dir",
         "experiment",

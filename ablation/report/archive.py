@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ablation import config as schema
+from ablation.artifacts import brief
 from ablation.config import ConfigError
 from ablation.predictions import WORDS, Predictions
 from ablation.record import Run
@@ -182,7 +183,7 @@ def _told(path: Path) -> Iterator[None]:
         if not is_evidence(path):
             raise EvidenceError(_foreign(path)) from error
         raise EvidenceError(
-            f"evidence={path}: the file is damaged ({_brief(error)}); take another copy of it"
+            f"evidence={path}: the file is damaged ({brief(error)}); take another copy of it"
         ) from error
 
 
@@ -201,7 +202,3 @@ def _foreign(path: Path) -> str:
         f"evidence={path}: this is no file of evidence; `python -m ablation.report study=NAME "
         f"evidence=FILE` writes one"
     )
-
-
-def _brief(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "")[:200] or type(error).__name__

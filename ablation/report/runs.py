@@ -7,8 +7,7 @@ metric as `metrics.NAME` (its last value), each tag as `tags.NAME`. What a run d
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from ablation import predictions
 from ablation import study as studies
-from ablation.config import Config
+from ablation.config import SCHEMA
 from ablation.record import Run
 from ablation.report.evidence import VALIDATION, Evidence
 from ablation.study import Ledger, Plan
@@ -199,16 +198,8 @@ def _numbered(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
 
 def _cannot_change_a_result() -> set[str]:
     """Keys of the config that are no part of a run's identity, and the seed."""
-
-    def walk(config: Any, prefix: str = "") -> Iterator[str]:
-        for item in fields(config):
-            value = getattr(config, item.name)
-            if is_dataclass(value):
-                yield from walk(value, f"{prefix}{item.name}.")
-            elif not item.metadata["result"]:
-                yield prefix + item.name
-
-    return {*walk(Config()), REPLICATES}
+    idle = (key for key, item in SCHEMA.items() if not item.metadata["result"])
+    return {*idle, REPLICATES}
 
 
 def level_of(table: pd.DataFrame, key: str) -> list[str]:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ablation import config as schema
-from ablation import flags, process
-from ablation.config import ConfigError
+from ablation import process
+from ablation.errors import ConfigError
+from ablation.study import flags
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from ablation.grid import Grid
+    from ablation.study.grid import Grid
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def _command(arguments: Sequence[str]) -> int:
     command = flags.parse(arguments)
     if command.printing:
         return _print(command)
-    from ablation import grid
+    from ablation.study import grid
 
     asked = grid.expand(command.words, multirun=command.multirun, config_dir=command.config_dir)
     from ablation import launch
@@ -54,7 +55,7 @@ def _print(command: flags.Command) -> int:
         if len(words) != 1 or words[0].partition("=")[0] not in ("install", "uninstall", "query"):
             raise ConfigError("--shell-completion: say for which, install=bash (or zsh, fish)")
     elif words or command.config_dir:
-        from ablation import grid
+        from ablation.study import grid
 
         asked = grid.expand(words, multirun=command.multirun, config_dir=command.config_dir)
         if not asked.runs:

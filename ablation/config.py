@@ -15,16 +15,14 @@ from typing import Any, TypeVar
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from ablation.errors import ConfigError
+
 Value = TypeVar("Value")
 #: Most bytes of a study's name: file systems take 255, and temporary names are longer.
 MOST_BYTES = 200
 
 #: As NumPy and torch take it; each run needs several of their own.
 MOST_SEED = 2**32 - 1
-
-
-class ConfigError(Exception):
-    """A mistake in what was asked for; its text is for the person who asked."""
 
 
 def setting(

@@ -11,18 +11,25 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from ablation import config as schema
-from ablation import data, grid, places, process, study, tracking, ui
-from ablation.artifacts import ArtifactError, Artifacts
-from ablation.config import Config, ConfigError
-from ablation.grid import Grid
+from ablation import errors, process
+from ablation.config import Config
+from ablation.errors import ConfigError
+from ablation.pictures import data
 from ablation.progress import Progress
+from ablation.study import grid
+from ablation.study import ledger as study
+from ablation.study.grid import Grid
+from ablation.tracking import places, plans, runlog
+from ablation.tracking import store as tracking
+from ablation.tracking import view as ui
+from ablation.tracking.artifacts import ArtifactError, Artifacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
     from ablation.report import Written
-    from ablation.run import Outcome
+    from ablation.training.run import Outcome
 
 #: Tells a launcher's own processes how many runs there are.
 N_RUNS = "ABLATION_RUNS"
@@ -49,7 +56,7 @@ def launch(asked: Grid, arguments: Sequence[str], run_all: Callable[[], None]) -
         KeyboardInterrupt: a person stopped it; what had finished is reported.
     """
     console = Console(highlight=False, soft_wrap=True)
-    tracking.command_line(arguments)
+    process.command_line(arguments)
     uri = tracking.resolve_uri(asked.base.tracking.uri)
     places.check_results(asked.base.results, asked.study)
     places.check_store(uri)
@@ -67,7 +74,7 @@ def launch(asked: Grid, arguments: Sequence[str], run_all: Callable[[], None]) -
     except (Exception, SystemExit) as error:
         _report_finished(asked, client, experiment_id, console)
         raise ConfigError(
-            f"the launcher ended before its runs ({process.brief(error)}); the same command goes "
+            f"the launcher ended before its runs ({errors.brief(error)}); the same command goes "
             "on with what has not finished"
         ) from error
     return _conclude(asked, client, experiment_id, uri, console)
@@ -89,13 +96,13 @@ def _open_store(asked: Grid, uri: str) -> "tuple[MlflowClient, str]":
         tracking.close_dead(client, experiment_id)
         ui.save_view(client, experiment_id, asked.axes)
         if asked.is_complete:
-            study.save_plan(client, experiment_id, study.plan_of(asked))
+            plans.save_plan(client, experiment_id, study.plan_of(asked))
     except ConfigError:
         raise
     # Each kind of store fails in its own way.
     except Exception as error:
         raise ConfigError(
-            f"tracking.uri={uri}: the MLflow store can't be used ({process.brief(error)})"
+            f"tracking.uri={uri}: the MLflow store can't be used ({errors.brief(error)})"
         ) from error
     return client, experiment_id
 
@@ -109,7 +116,7 @@ def task(composed: DictConfig) -> float | None:
     """
     from hydra.core.hydra_config import HydraConfig
 
-    from ablation import run
+    from ablation.training import run
 
     hydras = HydraConfig.get()
     progress = _progress or _worker_progress(int(hydras.job.num))
@@ -124,7 +131,7 @@ def task(composed: DictConfig) -> float | None:
         outcome = run.train(config, levels, client, experiment_id, progress.epoch)
     # A setting that a sweeper chose, a store that went away: the other runs may still do.
     except Exception as error:
-        outcome = run.Outcome(name, "failed", error=process.brief(error))
+        outcome = run.Outcome(name, "failed", error=errors.brief(error))
     _unwritten.append(outcome)
     if not _progress:
         # A launcher's worker may end at any time after it has said that the run has.
@@ -162,7 +169,7 @@ def _networks(configs: Sequence[Config]) -> Iterator[str]:
         ConfigError: no such device, a network that can't be trained as it was asked for, or no
             network's weights can be had.
     """
-    from ablation import device, model, preprocessing, transfer
+    from ablation.network import device, model, preprocessing, transfer
 
     # Here, so that a launcher's workers find the number of threads in their environment.
     device.prepare(configs[0].threads)
@@ -204,7 +211,7 @@ def _run(asked: Grid, console: Console, run_all: Callable[[], None]) -> None:
             _progress = None
             _settle(keep=0)
             # A run that was stopped at its very end is in no list.
-            tracking.flush()
+            runlog.flush()
 
 
 def _settle(keep: int) -> None:
@@ -216,7 +223,7 @@ def _settle(keep: int) -> None:
                 outcome.log.wait()
         # The store's own errors: a full disk, a server that went away.
         except Exception as error:
-            print(f"{outcome.name}: its results could not be logged ({process.brief(error)})")
+            print(f"{outcome.name}: its results could not be logged ({errors.brief(error)})")
             if outcome.log is not None:
                 outcome.log.fail("FAILED", f"could not be logged: {error}", traceback.format_exc())
         _unwritten.pop(0)
@@ -247,7 +254,7 @@ def _report_finished(
             console.print(f"Report: {_report(asked, client).path}", markup=False)
     # What ended the study is what a person must be told, and is told next.
     except Exception as error:
-        console.print(f"no report ({process.brief(error)})", markup=False)
+        console.print(f"no report ({errors.brief(error)})", markup=False)
 
 
 def _conclude(
@@ -305,7 +312,7 @@ def _report(asked: Grid, client: "MlflowClient") -> "Written":
         ConfigError: it could not be written.
     """
     from ablation import report
-    from ablation.report.store import Stored
+    from ablation.report.evidence.store import Stored
 
     first = asked.base
     try:
@@ -315,6 +322,6 @@ def _report(asked: Grid, client: "MlflowClient") -> "Written":
     except Exception as error:
         again = shlex.join(["python", "-m", "ablation.report", f"study={asked.study}"])
         raise ConfigError(
-            f"the report could not be written ({process.brief(error)}); the runs are in MLflow, "
+            f"the report could not be written ({errors.brief(error)}); the runs are in MLflow, "
             f"and `{again}` writes it again"
         ) from error

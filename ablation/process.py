@@ -4,13 +4,14 @@ import contextlib
 import ctypes
 import gc
 import os
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from ablation.config import ConfigError
+from ablation.errors import ConfigError, brief
 
 #: Of GNU's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
@@ -50,15 +51,6 @@ def command(stopped: str = "stopped") -> Iterator[None]:
         sys.exit(1)
     finally:
         imported()
-
-
-def brief(error: BaseException) -> str:
-    """An error in one line, with its kind where the text alone would not tell."""
-    lines = (line.strip() for line in str(error).splitlines())
-    # SQLAlchemy begins with an advice to programmers.
-    text = next((line for line in lines if line and not line.startswith("(raised as a")), "")
-    kind = type(error).__name__
-    return text if isinstance(error, ConfigError) else f"{kind}: {text}" if text else kind
 
 
 def stop_on_signals() -> None:
@@ -125,3 +117,10 @@ def keep_memory() -> None:
             mallopt = ctypes.CDLL(None).mallopt
             mallopt(M_MMAP_MAX, 0)
             mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def command_line(arguments: Sequence[str] | None = None) -> str:
+    """The command as it was typed; kept for child processes in ABLATION_COMMAND."""
+    if arguments is not None:
+        os.environ["ABLATION_COMMAND"] = f"python -m ablation {shlex.join(arguments)}".strip()
+    return os.environ.get("ABLATION_COMMAND", shlex.join(sys.argv))

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 if TYPE_CHECKING:
-    from ablation.fit import Epoch
-    from ablation.run import Outcome
+    from ablation.training.fit import Epoch
+    from ablation.training.run import Outcome
 
 
 class Progress:

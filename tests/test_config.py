@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ablation import config, grid, sweeps
-from ablation.config import ConfigError
+from ablation import config
+from ablation.errors import ConfigError
+from ablation.study import grid, sweeps
 from tests.conftest import command
 
 MISTAKES = {

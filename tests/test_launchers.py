@@ -262,7 +262,8 @@ def test_a_store_that_fails_a_run_is_one_sentence(
     from hydra import compose, initialize_config_dir
     from hydra.core.hydra_config import HydraConfig
 
-    from ablation import config, launch, tracking
+    from ablation import config, launch
+    from ablation.tracking import store as tracking
 
     def gone(uri: str) -> None:
         raise OSError("the disk is gone\nand so on")

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from ablation import grid
+from ablation.study import grid
 from tests.conftest import ROOT, Study
 
 TEXT = (ROOT / "README.md").read_text()

@@ -9,8 +9,8 @@ from ablation.config import ReportConfig
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ablation.report.evidence import Evidence
-    from ablation.study import Ledger
+    from ablation.report.evidence.source import Evidence
+    from ablation.study.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,23 @@ def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
             the report can't be written: then the one before is as it was.
     """
     # Here, because these load matplotlib and pandas: a mistake in a command is answered before.
-    from ablation.report import archive, archive_writer, figures, files, pages, tables, terminal
-    from ablation.report.results import gather
+    from ablation.report.claims.results import gather
+    from ablation.report.evidence import archive, archive_writer
+    from ablation.report.pages import blocks, csv_files, figures, render, terminal
+    from ablation.report.pages import compose as pages
+    from ablation.report.pages import replace as files
 
     found = gather(evidence, config)
     page = pages.compose(found, figures.draw(found))
     folder = results / evidence.study
-    with files.replaced(folder, f"{pages.FIGURES}/*.png", (pages.HTML, pages.MARKDOWN)) as fresh:
-        tables.save(found, fresh)
-        pages.save(page, fresh)
+    with files.replaced(folder, f"{blocks.FIGURES}/*.png", (blocks.HTML, blocks.MARKDOWN)) as fresh:
+        csv_files.save(found, fresh)
+        render.save(page, fresh)
         # What was kept on request must not stay as it was beside a newer report.
         if found.is_small or (folder / archive.NAME).exists():
             archive_writer.write(evidence, fresh / archive.NAME)
     return Written(
-        folder / pages.MARKDOWN,
+        folder / blocks.MARKDOWN,
         terminal.main_table(found),
         tuple(found.breaches),
         tuple(found.losses),

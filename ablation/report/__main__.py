@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ablation import process
-from ablation.config import Config, ConfigError
+from ablation import errors, process
+from ablation.config import Config
+from ablation.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ablation.report.evidence import Evidence
+    from ablation.report.evidence.source import Evidence
 
 EXAMPLES = """\
 examples:
@@ -48,8 +49,9 @@ def report(overrides: Sequence[str]) -> int:
     config, file = check(overrides)
     from rich.console import Console
 
-    from ablation import places, report
-    from ablation.report import archive, archive_writer
+    from ablation import report
+    from ablation.report.evidence import archive, archive_writer
+    from ablation.tracking import places
 
     evidence = _from_store(config) if config.study else archive.Archived(_given(file))
     places.check_results(config.results, evidence.study)
@@ -58,7 +60,7 @@ def report(overrides: Sequence[str]) -> int:
         written = report.write(evidence, Path(config.results), config.report)
     except OSError as error:
         raise ConfigError(
-            f"results={config.results}: the report could not be written ({process.brief(error)})"
+            f"results={config.results}: the report could not be written ({errors.brief(error)})"
         ) from error
     console = Console(highlight=False, soft_wrap=True)
     if config.study and file:
@@ -79,8 +81,8 @@ def check(overrides: Sequence[str]) -> tuple[Config, Path | None]:
         ConfigError: an unknown key, a wrong value, neither study nor evidence named, a file that
             is not there to be read or not one to be written over.
     """
-    from ablation import grid
-    from ablation.overrides import key_of, read, text_of
+    from ablation.study import grid
+    from ablation.study.overrides import key_of, read, text_of
 
     files = [text.removeprefix(EVIDENCE) for text in overrides if text.startswith(EVIDENCE)]
     others = [text for text in overrides if not text.startswith(EVIDENCE)]
@@ -132,7 +134,7 @@ def _check_source(file: Path, config: Config) -> None:
 
 def _check_target(file: Path) -> None:
     """Nothing else is lost by a slip of the pen: only evidence is written over."""
-    from ablation.report import archive
+    from ablation.report.evidence import archive
 
     if not file.absolute().parent.is_dir():
         raise ConfigError(f"evidence={file}: there is no folder {file.parent}")
@@ -143,8 +145,8 @@ def _check_target(file: Path) -> None:
 
 
 def _from_store(config: Config) -> "Evidence":
-    from ablation import tracking
-    from ablation.report.store import Stored
+    from ablation.report.evidence.store import Stored
+    from ablation.tracking import store as tracking
 
     assert config.study is not None
     client = tracking.connect_existing(tracking.resolve_uri(config.tracking.uri))

@@ -25,16 +25,22 @@ from torch import nn
 from torch.nn import functional as F
 
 from ablation import config as schema
-from ablation import data, device, fit, grid, model, preprocessing, tracking, transfer, views
 from ablation.config import Config
-from ablation.fold import fold
+from ablation.network import device, model, preprocessing, transfer
+from ablation.network.cpu.fold import fold
+from ablation.pictures import data, views
+from ablation.study import grid
+from ablation.tracking import runlog
+from ablation.tracking import store as tracking
+from ablation.training import batches
+from ablation.training.optimizer import build_optimizer, step, zero_grad
 from tests.benchmarks.__main__ import Bench, loop_of, our_loop
 
 Seconds = dict[str, float]
 
 
 def ours(config: Config) -> Seconds:
-    from ablation import layers
+    from ablation.network.cpu import quicken
 
     device.prepare()
     config = preprocessing.filled(config)
@@ -42,10 +48,10 @@ def ours(config: Config) -> Seconds:
     whole = model.build(config.model, len(pictures.classes), pretrained=True, seed=0)
     net = transfer.apply(whole, config.transfer).above
     size = schema.chosen(config.data.size)
-    layers.quicken(net, torch.linspace(-2, 2, 3 * size * size).view(1, 3, size, size))
-    optimizer = fit.build_optimizer(list(net.parameters()), config.optimizer, 0.0)
+    quicken.quicken(net, torch.linspace(-2, 2, 3 * size * size).view(1, 3, size, size))
+    optimizer = build_optimizer(list(net.parameters()), config.optimizer, 0.0)
     labels = torch.from_numpy(pictures.train.labels)
-    order = views.batches(np.arange(len(labels)), config.batch_size)
+    order = batches.consecutive(np.arange(len(labels)), config.batch_size)
     val = views.validation_views(pictures.val, range(len(pictures.val)), config.data)
     made: list[torch.Tensor] = []
 
@@ -125,10 +131,10 @@ def steps(
         start = time.perf_counter()
         loss = F.cross_entropy(net(x), y)
         forward_end = time.perf_counter()
-        optimizer.zero_grad()
+        zero_grad()
         loss.backward()
         backward_end = time.perf_counter()
-        optimizer.step()
+        step()
         end = time.perf_counter()
         spent["forward"] += forward_end - start
         spent["backward"] += backward_end - forward_end
@@ -155,7 +161,9 @@ def start_up(repeats: int) -> dict[str, float]:
     for name in ("torch", "mlflow", "timm"):
         # timm imports torchvision, which may need torch's help first.
         code = (
-            "from ablation.compat import import_torchvision as i; i(); " if name == "timm" else ""
+            "from ablation.network.compat import import_torchvision as i; i(); "
+            if name == "timm"
+            else ""
         )
         command = [sys.executable, "-c", f"{code}import {name}"]
         found[f"import {name}"] = statistics.median(
@@ -170,7 +178,7 @@ def logging() -> dict[str, float]:
     row = {"epoch": 1.0, **{f"metric{index}": 0.5 for index in range(7)}}
     with tempfile.TemporaryDirectory() as folder:
         client = tracking.connect(f"sqlite:///{folder}/mlflow.db")
-        log = tracking.RunLog(client, tracking.open_study(client, "s"), "run", {"a": 1}, {})
+        log = runlog.RunLog(client, tracking.open_study(client, "s"), "run", {"a": 1}, {})
         log.wait()
 
         def epoch() -> None:

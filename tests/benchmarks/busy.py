@@ -35,7 +35,10 @@ Span = tuple[float, float]
 
 def ours(root: Path, size: int, epochs: int) -> list[Span]:
     """Full training as a run does it, without the store."""
-    from ablation import data, device, fit, grid, model, preprocessing, run, transfer
+    from ablation.network import device, model, preprocessing, transfer
+    from ablation.pictures import data
+    from ablation.study import grid
+    from ablation.training import fit, run
 
     where = ["data=imagefolder", f"data.root={root}", f"data.size={size}", "batch_size=32"]
     asked = grid.expand([*where, f"epochs={epochs}"], multirun=False)

@@ -13,7 +13,9 @@ import time
 import torch
 from torch.nn import functional as F
 
-from ablation import data, grid, model, preprocessing, views
+from ablation.network import model, preprocessing
+from ablation.pictures import data, views
+from ablation.study import grid
 
 
 def train(arguments: argparse.Namespace) -> dict[str, float]:

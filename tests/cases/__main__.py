@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ablation import data
-from ablation.config import ConfigError
+from ablation.errors import ConfigError
+from ablation.pictures import data
 from tests.cases.folders import FOLDERS, FolderCase, of_folder
 from tests.cases.pictures import PICTURES, PictureCase, of_picture
 

@@ -24,9 +24,12 @@ from mlflow.store.tracking.dbmodels import models
 from sqlalchemy import create_engine, insert
 
 from ablation import config as schema
-from ablation import grid, predictions, study
 from ablation.config import Config
-from ablation.predictions import Predictions
+from ablation.study import grid
+from ablation.study import ledger as study
+from ablation.tracking import plans
+from ablation.training import predictions
+from ablation.training.predictions import Predictions
 
 VERSIONS = {"python": "3.11.2", "torch": "2.13.0", "mlflow": "3.17.2"}
 DIGEST = "d" * 64
@@ -113,7 +116,7 @@ def _make(client: MlflowClient, uri: str, artifacts: Path, made: Study) -> None:
     command = "python -m ablation -m " + " ".join(f"{k}={','.join(v)}" for k, v in axes.items())
     if made.planned:
         plan = study.Plan(command, axes, [schema.fingerprint(config) for _, _, config in configs])
-        study.save_plan(client, experiment, plan)
+        plans.save_plan(client, experiment, plan)
     rows: dict[Any, list[dict[str, Any]]] = {
         table: []
         for table in (

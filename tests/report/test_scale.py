@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ablation import report, tracking
+from ablation import report
 from ablation.config import ReportConfig
-from ablation.report.store import Stored
+from ablation.report.evidence.store import Stored
+from ablation.tracking import store as tracking
 from tests.report.made_up import Study, store
 
 pytestmark = pytest.mark.slow

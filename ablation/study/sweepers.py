@@ -1,0 +1,81 @@
+"""Sweepers that choose runs by the results of earlier ones, as Optuna's does.
+
+The result of a run is its best validation accuracy, so they must look for high values.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from hydra.core.override_parser.types import IntervalSweep, Override
+from omegaconf import DictConfig
+
+from ablation.errors import ConfigError
+from ablation.study import overrides
+
+#: Optuna's settings without which it would look for the lowest accuracy, and end with the first
+#: batch in which a run failed.
+_OPTUNA = {"hydra.sweeper.direction": "maximize", "hydra.sweeper.max_failure_rate": "1.0"}
+
+
+def is_adaptive(base: DictConfig) -> bool:
+    """Whether runs are chosen by results, and not known beforehand."""
+    return not str(base.hydra.sweeper._target_).endswith(".BasicSweeper")
+
+
+def refuse_intervals(items: Mapping[str, Override]) -> None:
+    """An interval has no values to name; only an adaptive sweeper chooses some.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for item in items.values():
+        key = overrides.key_of(item)
+        if isinstance(item.value(), IntervalSweep):
+            raise ConfigError(
+                f"{overrides.text_of(item)}: an interval names no values; name those to train, "
+                f"{key}=A,B, or let an adaptive sweeper choose them, hydra/sweeper=optuna"
+            )
+
+
+def settings(base: DictConfig, given: Sequence[Override]) -> tuple[str, ...]:
+    """Overrides that make the sweeper look for what is wanted here, less what was given.
+
+    Raises:
+        ConfigError: it was told to look for low values.
+    """
+    if "hydra_optuna_sweeper" not in str(base.hydra.sweeper._target_):
+        return ()
+    named = {overrides.key_of(item): item for item in given}
+    direction = named.get("hydra.sweeper.direction")
+    if direction and str(direction.value()) != "maximize":
+        raise ConfigError(
+            f"{overrides.text_of(direction)}: the result of a run is one accuracy, the higher the "
+            "better; hydra.sweeper.direction=maximize"
+        )
+    return tuple(f"{key}={value}" for key, value in _OPTUNA.items() if key not in named)
+
+
+def n_trials(base: DictConfig) -> int | None:
+    """How many runs there will be, where the sweeper says so."""
+    number = base.hydra.sweeper.get("n_trials")
+    return int(number) if number else None
+
+
+def samples(
+    swept: Mapping[str, Override], axes: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, ...]]:
+    """Runs of which each value that the sweeper may choose, and each end of an interval, is in one.
+
+    Yields:
+        Overrides of one run, from which the others differ in combination only.
+    """
+    columns = [_ends(swept[axis], values) for axis, values in axes.items()]
+    for at in range(max(map(len, columns), default=1)):
+        chosen = (values[min(at, len(values) - 1)] for values in columns)
+        yield tuple(f"{axis}={value}" for axis, value in zip(axes, chosen, strict=True))
+
+
+def _ends(item: Override, values: tuple[str, ...]) -> tuple[str, ...]:
+    interval = item.value()
+    if isinstance(interval, IntervalSweep):
+        return str(interval.start), str(interval.end)
+    return values

@@ -1,0 +1,47 @@
+"""The plans that a study's commands leave with its experiment."""
+
+import hashlib
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from ablation.study.ledger import Plan
+from ablation.tracking import runlog
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+
+
+FINGERPRINT_DIGITS = 16
+
+
+def save_plan(client: "MlflowClient", experiment_id: str, plan: Plan) -> None:
+    """Leave the plan with the experiment; the same plan again takes the place of the first."""
+    fingerprints = "".join(plan.fingerprints)
+    identity = json.dumps([dict(plan.axes), fingerprints])
+    name = f"plan.{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    head = json.dumps({"command": plan.command, "axes": dict(plan.axes)})
+    for index, part in enumerate(runlog.chunks(head)):
+        client.set_experiment_tag(experiment_id, f"{name}.axes.{index:04}", part)
+    for index, part in enumerate(runlog.chunks(fingerprints)):
+        client.set_experiment_tag(experiment_id, f"{name}.runs.{index:04}", part)
+
+
+def plans(experiment: "Experiment") -> list[Plan]:
+    """The plans that were left with an experiment."""
+    parts: dict[str, dict[str, str]] = defaultdict(lambda: {"axes": "", "runs": ""})
+    for key, value in sorted(experiment.tags.items()):
+        if key.startswith("plan."):
+            _, name, kind, _ = key.split(".")
+            parts[name][kind] += value
+    found = []
+    for part in parts.values():
+        head = json.loads(part["axes"])
+        prints = part["runs"]
+        fingerprints = [
+            prints[first : first + FINGERPRINT_DIGITS]
+            for first in range(0, len(prints), FINGERPRINT_DIGITS)
+        ]
+        found.append(Plan(head["command"], head["axes"], fingerprints))
+    return found

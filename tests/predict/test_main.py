@@ -15,10 +15,10 @@ from mlflow.entities import Run
 from PIL import Image
 
 from ablation.network import model
-from ablation.predict import __main__ as predict
 from ablation.predict import classify, runs
 from ablation.predict import show as shown
-from ablation.predict.classifier import classes, known, load
+from ablation.predict.__main__ import main
+from ablation.predict.classifier import load
 from ablation.tracking import store as tracking
 from tests.conftest import command, paint
 
@@ -102,7 +102,7 @@ def test_predictions_are_those_of_the_training(trained: Trained, cell: str) -> N
     found = classify.classify(classifier, paths)
     assert found.paths == paths
     probabilities = np.array(found.probabilities)
-    labels = [classes[index] for index in probabilities.argmax(1)]
+    labels = [classifier.classes[index] for index in probabilities.argmax(1)]
     assert labels == wanted.predicted.tolist()
     assert probabilities.max(1) == pytest.approx(wanted.confidence.to_numpy(), abs=1e-4)
 
@@ -155,9 +155,9 @@ def test_the_validation_pictures_lie_where_the_run_left_them(trained: Trained, c
     wanted = trained.predictions(cell)
     paths = [trained.pictures / Path(picture).relative_to("val") for picture in wanted.picture]
     classifier = load(trained.client, trained.runs[cell])
-    assert known is not None
-    assert known.training.shape == (16, 1280)
-    assert len(known.validation) == len(paths) == 12
+    assert classifier.known is not None
+    assert classifier.known.training.shape == (16, 1280)
+    assert len(classifier.known.validation) == len(paths) == 12
     found = classify.classify(classifier, paths)
     assert sorted(found.shares_nearer) == pytest.approx(np.arange(12) / 12)
 

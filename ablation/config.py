@@ -131,6 +131,7 @@ class CacheConfig:
     features: bool = setting(True, result=False)
     features_gb: float = setting(10.0, above=0, result=False)
     pictures_gb: float = setting(2.0, least=0, result=False)
+    memory_gb: float = setting(2.0, least=0, result=False)
 
 
 @dataclass
@@ -159,6 +160,7 @@ class Config:
     batch_size: int = setting(16, least=1)
     device: str = setting("auto", result=False)
     threads: int | None = setting(None, least=1, result=False)
+    cpu_kernels: bool = setting(True, result=False)
     precision: str = setting("auto", choices=("auto", "float32", "bfloat16"))
     rerun: bool = setting(False, result=False)
     save_weights: bool = setting(True, result=False)

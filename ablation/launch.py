@@ -124,7 +124,7 @@ def task(composed: DictConfig) -> float | None:
     try:
         config = schema.resolve(composed)
         levels = grid.levels(hydras.runtime.choices)
-        name = run.run_name(config, levels)
+        name = grid.run_name(config, levels)
         progress.run_started(name, config.epochs)
         client = tracking.connect(tracking.resolve_uri(config.tracking.uri))
         experiment_id = tracking.open_study(client, str(config.study))

@@ -26,14 +26,33 @@ from ablation.study.overrides import MOST_RUNS, key_of, quoted, text_of
 
 
 @dataclass(frozen=True)
-class PlannedRun:
-    """One run that was asked for."""
+class AskedRun:
+    """What one training needs to know of what was asked for.
+
+    Attributes:
+        config: resolved and checked.
+        levels: factor → level, of every config group.
+        fingerprint: of the config, see `config.fingerprint`.
+        name: such as full-l1-adam-s0.
+    """
+
+    config: Config
+    levels: Mapping[str, str]
+    fingerprint: str
+    name: str
+
+
+@dataclass(frozen=True)
+class PlannedRun(AskedRun):
+    """One run of a grid.
+
+    Attributes:
+        overrides: what it is composed of.
+        varied: axis → level or value, of what the command sweeps.
+    """
 
     overrides: tuple[str, ...]
-    config: Config
-    levels: Mapping[str, str]  # factor → level, of every config group
-    varied: Mapping[str, str]  # axis → level or value, of what the command sweeps
-    fingerprint: str
+    varied: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -182,13 +201,9 @@ def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterat
             config = schema.resolve(settings)
         except OmegaConfBaseException as error:
             raise ConfigError(mistakes.explain(error, own)) from error
-        yield PlannedRun(
-            own,
-            config,
-            levels(composed[chosen].hydra.runtime.choices),
-            {axis.lstrip("+"): overrides.plain(value) for axis, value in varied.items()},
-            schema.fingerprint(config),
-        )
+        asked = asked_run(config, levels(composed[chosen].hydra.runtime.choices))
+        plain = {axis.lstrip("+"): overrides.plain(value) for axis, value in varied.items()}
+        yield PlannedRun(**vars(asked), overrides=own, varied=plain)
 
 
 def levels(choices: Mapping[str, Any]) -> dict[str, str]:
@@ -198,6 +213,23 @@ def levels(choices: Mapping[str, Any]) -> dict[str, str]:
         for group, level in choices.items()
         if not group.startswith("hydra/") and group not in sweeps.NOT_FACTORS and level is not None
     }
+
+
+def asked_run(config: Config, levels: Mapping[str, str]) -> AskedRun:
+    """A resolved config with its identity: its fingerprint and its name."""
+    return AskedRun(config, levels, schema.fingerprint(config), run_name(config, levels))
+
+
+def run_name(config: Config, levels: Mapping[str, str]) -> str:
+    """The varied levels, then the seed: full-l1-adam-s0."""
+    leaves = schema.leaves(config)
+    parts = [
+        levels[axis] if axis in levels else f"{axis.rpartition('.')[2]}{leaves.get(axis)}".lower()
+        for axis in config.axes
+    ]
+    if not parts:
+        parts = [levels[factor] for factor in ("transfer", "reg", "optimizer") if factor in levels]
+    return "-".join([*parts, f"s{config.seed}"])
 
 
 def _unused(

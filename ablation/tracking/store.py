@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 DEFAULT_URI = "sqlite:///mlflow.db"
 
 
+@dataclass(frozen=True)
+class Study:
+    """Where the runs of a study are logged: a client of the store, and the experiment's id."""
+
+    client: "MlflowClient"
+    experiment_id: str
+
+
 class TrackingError(ConfigError):
     """A store that can't be used; its text says which and why."""
 

@@ -19,6 +19,7 @@ from ablation.network import device, model, preprocessing, transfer
 from ablation.network.transfer import Parts
 from ablation.pictures import data
 from ablation.pictures.data import Pictures
+from ablation.study import grid
 from ablation.study.diverged import DivergedError, not_finite
 from ablation.tracking import runlog
 from ablation.tracking import store as tracking
@@ -64,7 +65,7 @@ def train(
         on_epoch: called with each epoch's metrics.
     """
     device.prepare(config.threads)
-    name, fingerprint = run_name(config, levels), schema.fingerprint(config)
+    name, fingerprint = grid.run_name(config, levels), schema.fingerprint(config)
     open_log = functools.partial(runlog.RunLog, client, experiment_id, name)
     try:
         config = preprocessing.filled(config)
@@ -232,18 +233,6 @@ def feed(
 def identify(fingerprint: str, config: Config, pictures: Pictures) -> tracking.Identity:
     weights = model.weights_digest(config.model) if config.transfer.pretrained else "none"
     return tracking.Identity(fingerprint, pictures.digest, weights)
-
-
-def run_name(config: Config, levels: Mapping[str, str]) -> str:
-    """The varied levels, then the seed: full-l1-adam-s0."""
-    leaves = schema.leaves(config)
-    parts = [
-        levels[axis] if axis in levels else f"{axis.rpartition('.')[2]}{leaves.get(axis)}".lower()
-        for axis in config.axes
-    ]
-    if not parts:
-        parts = [levels[factor] for factor in ("transfer", "reg", "optimizer") if factor in levels]
-    return "-".join([*parts, f"s{config.seed}"])
 
 
 def _metrics(pictures: Pictures, trained: Trained) -> dict[str, float]:

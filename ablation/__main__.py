@@ -1,23 +1,16 @@
-"""`python -m ablation`: the runs that a command asks for, then the report that compares them.
+"""`python -m ablation`: trains the runs that a command asks for and writes their report.
 
-Hydra expands and launches the runs; before it the grid is checked, after it the report is
-written and the exit code told: 0 all runs finished, 2 some failed, 1 the study could not run.
+Exit code: 0 all runs finished, 2 some failed, 1 the study could not run.
 """
 
-import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ablation import config as schema
 from ablation import process
 from ablation.errors import ConfigError
 from ablation.study import flags
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-    from ablation.study.grid import Grid
 
 
 def main() -> None:
@@ -36,15 +29,11 @@ def _command(arguments: Sequence[str]) -> int:
     asked = grid.expand(command.words, multirun=command.multirun, config_dir=command.config_dir)
     from ablation import launch
 
-    return launch.launch(asked, arguments, lambda: _launch(_hydra_arguments(asked)))
-
-
-def _hydra_arguments(asked: "Grid") -> list[str]:
-    return [*(["--multirun"] if asked.is_sweep else []), *asked.overrides]
+    return launch.launch(asked, arguments)
 
 
 def _print(command: flags.Command) -> int:
-    """What a flag asks to see, by Hydra, after a check of the words."""
+    """Print what a flag asks for, after a check of the words."""
     words = command.words
     if command.printing == "version":
         from importlib import metadata
@@ -66,26 +55,19 @@ def _print(command: flags.Command) -> int:
         words = asked.runs[0].overrides
         if len(asked.runs) > 1:
             print(f"# The first of {len(asked.runs)} runs")
-    _launch([*command.flags, *words])
+    _run_hydra([*command.flags, *words])
     return 0
 
 
-def _launch(arguments: Sequence[str]) -> None:
-    """Hand the command to Hydra, which calls `_task` for each run."""
-    import hydra
+def _run_hydra(arguments: Sequence[str]) -> None:
+    from ablation.study import hydra_insides
 
     schema.register()
-    # What Hydra would print as a traceback, it raises.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [sys.argv[0], *arguments]
-    hydra.main(version_base="1.3", config_path=str(schema.folder()), config_name="config")(_task)()
+    hydra_insides.run(_no_task, arguments, schema.folder())
 
 
-def _task(composed: "DictConfig") -> float | None:
-    """One run, in whichever process the launcher put it: the sweeper's objective is its result."""
-    from ablation import launch
-
-    return launch.task(composed)
+def _no_task(composed: Any) -> None:
+    """Hydra wants a task, and runs none where it prints."""
 
 
 if __name__ == "__main__":

@@ -1,55 +1,54 @@
-"""What can be set, of which type and within which range: the schema behind the files in conf/.
+"""What can be set, of which type and in which range: the schema behind the files in conf/.
 
-Imports neither torch nor MLflow, so that a mistake is answered at once.
+What each key is for is said in conf/config.yaml. Neither torch nor MLflow is imported, so that a
+mistake is answered at once.
 """
 
-import hashlib
-import json
+import functools
 import math
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+import operator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from ablation.errors import ConfigError
+from ablation.names import MOST_BYTES, is_folder_name
 
 Value = TypeVar("Value")
-#: Most bytes of a study's name: file systems take 255, and temporary names are longer.
-MOST_BYTES = 200
 
-#: As NumPy and torch take it; each run needs several of their own.
+#: The largest seed that NumPy and torch take.
 MOST_SEED = 2**32 - 1
+
+
+class Limits(TypedDict, total=False):
+    """A range of numbers: `least` and `most` are inside it, `above` and `below` are not."""
+
+    least: float
+    most: float
+    above: float
+    below: float
 
 
 def setting(
     default: Any = MISSING,
     *,
     choices: tuple[str, ...] | None = None,
-    least: float | None = None,
-    most: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
     result: bool = True,
+    **limits: Unpack[Limits],
 ) -> Any:
     """A key of the config with the values that it may take.
 
     Args:
         default: its value where no file gives one.
         choices: the only words it takes.
-        least, most: an inclusive range.
-        above, below: an exclusive range.
-        result: False for what cannot change a run's result and so is no part of its identity.
+        result: False for what cannot change a run's result; it is left out of the fingerprint.
+        limits: the range of a number, or of each number of a list.
     """
-    limits = {"least": least, "most": most, "above": above, "below": below}
-    metadata = {
-        "choices": choices,
-        "limits": {name: limit for name, limit in limits.items() if limit is not None},
-        "result": result,
-    }
+    metadata = {"choices": choices, "limits": limits, "result": result}
     if isinstance(default, list | dict):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -168,37 +167,41 @@ class Config:
     axes: list[str] = setting([], result=False)
 
 
-#: Keys that only some levels use, and where they do.
-USES: Mapping[str, Callable[[Config], bool]] = {
-    "data.root": lambda config: config.data.source != "digits",
-    "data.url": lambda config: config.data.source == "archive",
-    "data.sha256": lambda config: config.data.source == "archive",
-    "model.weights": lambda config: config.transfer.pretrained,
-    "transfer.stages": lambda config: config.transfer.trained == "stages",
-    "transfer.freeze_statistics": lambda config: config.transfer.trained != "all",
-    "reg.l1": lambda config: "l1" in config.reg.penalties,
-    "reg.l2": lambda config: "l2" in config.reg.penalties,
-    "optimizer.momentum": lambda config: config.optimizer.name == "sgd",
-    "optimizer.nesterov": lambda config: config.optimizer.name == "sgd",
-    "optimizer.beta1": lambda config: config.optimizer.name != "sgd",
-    "optimizer.beta2": lambda config: config.optimizer.name != "sgd",
-    "optimizer.eps": lambda config: config.optimizer.name != "sgd",
-    "scheduler.step_epochs": lambda config: config.scheduler.name == "step",
-    "scheduler.gamma": lambda config: config.scheduler.name == "step",
-    "scheduler.final": lambda config: config.scheduler.name == "cosine",
-}
+@dataclass(frozen=True)
+class Key:
+    """One key of the schema.
+
+    Attributes:
+        path: its names from the top: ("optimizer", "lr").
+        type: of its value: float, int | None, list[str], …
+        choices: the only words that it takes; None where it takes any.
+        limits: the range of a number.
+        result: whether it can change a run's result, and so is part of the run's identity.
+    """
+
+    path: tuple[str, ...]
+    type: Any
+    choices: tuple[str, ...] | None
+    limits: Limits
+    result: bool
+
+    def of(self, config: Config) -> Any:
+        """The key's value in a config."""
+        return functools.reduce(getattr, self.path, config)
 
 
-def _keys(kind: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _walk(kind: Any, above: tuple[str, ...] = ()) -> Iterator[Key]:
+    """The keys of a part of the schema, in the order in which they stand there."""
     for item in fields(kind):
+        path = (*above, item.name)
         if is_dataclass(item.type):
-            yield from _keys(item.type, f"{prefix}{item.name}.")
+            yield from _walk(item.type, path)
         else:
-            yield prefix + item.name, item
+            yield Key(path, item.type, **item.metadata)
 
 
-#: Every key of the schema, dotted, with its field.
-SCHEMA = dict(_keys(Config))
+#: Every key of the schema by its dotted name.
+SCHEMA: Mapping[str, Key] = {".".join(key.path): key for key in _walk(Config)}
 
 
 def register() -> None:
@@ -222,9 +225,7 @@ def resolve(composed: DictConfig) -> Config:
     Raises:
         ConfigError: naming every key that is unknown or out of its range.
     """
-    values = OmegaConf.to_container(visible(composed), resolve=True)
-    assert isinstance(values, dict)
-    config: Config = _build(Config, values)
+    config = _read(composed)
     problems = list(_problems(config))
     if problems:
         raise ConfigError("\n".join(problems))
@@ -238,51 +239,42 @@ def visible(composed: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
-def _build(kind: Any, values: dict[Any, Any], prefix: str = "") -> Any:
-    known = {item.name: item for item in fields(kind)}
-    unknown = [prefix + str(key) for key in values if key not in known]
-    if unknown:
-        raise ConfigError(f"{unknown[0]}: unknown key; choose from {', '.join(known)}")
-    return kind(
-        **{
-            key: _build(known[key].type, value, f"{prefix}{key}.")
-            if is_dataclass(known[key].type)
-            else value
-            for key, value in values.items()
-        }
-    )
+def _read(composed: DictConfig) -> Config:
+    """The config with the values that were composed.
+
+    Raises:
+        ConfigError: one of them has no key in the schema, as +nonsense=1.
+    """
+    values: dict[str, Any] = OmegaConf.to_container(visible(composed), resolve=True)  # type: ignore[assignment]
+    config = Config()
+    for key in SCHEMA.values():
+        *above, name = key.path
+        given = functools.reduce(operator.getitem, above, values)
+        setattr(functools.reduce(getattr, above, config), name, given.pop(name))
+    parts = dict.fromkeys(key.path[0] for key in SCHEMA.values() if len(key.path) > 1)
+    for name in values:
+        if name not in parts:
+            raise ConfigError(f"{name}: unknown key; choose from {_names(0)}")
+    for part in parts:
+        for name in values[part]:
+            raise ConfigError(f"{part}.{name}: unknown key; choose from {_names(1, part)}")
+    return config
+
+
+def _names(depth: int, *above: str) -> str:
+    paths = [key.path for key in SCHEMA.values() if key.path[:depth] == above]
+    return ", ".join(dict.fromkeys(path[depth] for path in paths))
 
 
 def chosen(value: Value | None) -> Value:
-    """A setting that the config may leave open, once it has been filled."""
+    """A setting that may be null in the config and has been filled since."""
     assert value is not None
     return value
 
 
-def leaves(config: Any, prefix: str = "") -> dict[str, Any]:
+def leaves(config: Config) -> dict[str, Any]:
     """Every key of a config, dotted, with its value: {"optimizer.lr": 0.001, …}."""
-    flat: dict[str, Any] = {}
-    for item in fields(config):
-        value = getattr(config, item.name)
-        if is_dataclass(value):
-            flat.update(leaves(value, f"{prefix}{item.name}."))
-        else:
-            flat[prefix + item.name] = value
-    return flat
-
-
-def fingerprint(config: Config) -> str:
-    """What identifies a run's config: 16 hexadecimal digits over all that can change its result.
-
-    What is swept is part of it: two files of weights make two runs, though a path changes nothing.
-    """
-    relevant = {
-        key: value
-        for key, value, item in _settings(config)
-        if item.metadata["result"] or key in config.axes
-    }
-    text = json.dumps(relevant, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return {name: key.of(config) for name, key in SCHEMA.items()}
 
 
 def as_yaml(config: Config) -> str:
@@ -290,22 +282,14 @@ def as_yaml(config: Config) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
 
 
-def _settings(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    for item in fields(config):
-        value = getattr(config, item.name)
-        if is_dataclass(value):
-            yield from _settings(value, f"{prefix}{item.name}.")
-        else:
-            yield prefix + item.name, value, item
-
-
 def _problems(config: Config) -> Iterator[str]:
-    for key, value, item in _settings(config):
+    for name, key in SCHEMA.items():
+        value = key.of(config)
         for part in value if isinstance(value, list) else [value]:
             if part == MISSING:
-                yield f"{key} is not set: its config group has no level, or its level not this key"
+                yield f"{name} is not set: its config group has no level, or its level not this key"
             elif part is not None:
-                yield from _out_of_range(key, part, item.metadata)
+                yield from _out_of_range(name, part, key)
     if config.data.source != "digits" and not config.data.root:
         yield (
             "data.root is not set: name the folder of the pictures, data.root=FOLDER with "
@@ -327,21 +311,22 @@ def _problems(config: Config) -> Iterator[str]:
     yield from _unknown_device(config.device)
 
 
-def _out_of_range(key: str, value: Any, metadata: Mapping[str, Any]) -> Iterator[str]:
-    choices, limits = metadata["choices"], metadata["limits"]
-    if choices and value not in choices:
-        yield f"{key}={value}: choose from {', '.join(choices)}"
+def _out_of_range(name: str, value: Any, key: Key) -> Iterator[str]:
+    if key.choices and value not in key.choices:
+        yield f"{name}={value}: choose from {', '.join(key.choices)}"
     words = {"least": "at least", "most": "at most", "above": "above", "below": "below"}
     holds = {
-        "least": lambda limit: value >= limit,
-        "most": lambda limit: value <= limit,
-        "above": lambda limit: value > limit,
-        "below": lambda limit: value < limit,
+        "least": operator.ge,
+        "most": operator.le,
+        "above": operator.gt,
+        "below": operator.lt,
     }
+    limits: Mapping[str, Any] = {**key.limits}
     # A NaN fails every comparison, so it is refused wherever there is a range.
-    if any(not holds[name](limit) for name, limit in limits.items()) or value == float("inf"):
-        wanted = " and ".join(f"{words[name]} {limit:g}" for name, limit in limits.items())
-        yield f"{key}={value}: must be {'finite and ' if value == float('inf') else ''}{wanted}"
+    is_inside = all(holds[kind](value, limit) for kind, limit in limits.items())
+    if not is_inside or value == math.inf:
+        wanted = " and ".join(f"{words[kind]} {limit:g}" for kind, limit in limits.items())
+        yield f"{name}={value}: must be {'finite and ' if value == math.inf else ''}{wanted}"
 
 
 def _no_range(key: str, value: list[float] | None) -> Iterator[str]:
@@ -349,30 +334,6 @@ def _no_range(key: str, value: list[float] | None) -> Iterator[str]:
         return
     if len(value) != 2 or not all(map(math.isfinite, value)) or value[0] >= value[1]:
         yield f"{key}={value}: takes the value that is black and the larger one that is white"
-
-
-def folder_name(text: str) -> str:
-    """The text, or as much of it as can name a study and its folder; "" where nothing can.
-
-    The spelling of accented letters is settled: a Mac's file system spells them in two characters.
-    """
-    normal = unicodedata.normalize("NFC", text)
-    kept = "".join(letter if _is_safe(letter) else "_" for letter in normal).strip("._- ")
-    while kept and unicodedata.category(kept[0])[0] not in "LN":
-        kept = kept[1:]
-    short = kept.encode()[:MOST_BYTES].decode(errors="ignore")
-    return short.strip("._- ")
-
-
-def is_folder_name(name: str) -> bool:
-    starts_well = name != "" and unicodedata.category(name[0])[0] in "LN"
-    fits = len(name.encode()) <= MOST_BYTES and name[-1:] not in ". "
-    return starts_well and fits and all(map(_is_safe, name))
-
-
-def _is_safe(letter: str) -> bool:
-    # Marks are parts of letters in many scripts: हिन्दी, ไทย.
-    return letter in "._- " or unicodedata.category(letter)[0] in "LMN"
 
 
 def _unknown_device(device: str) -> Iterator[str]:

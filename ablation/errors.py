@@ -1,4 +1,7 @@
-"""What a person is told when something is wrong."""
+"""How errors are told to a person: the framework's own kind, and any other in one line."""
+
+#: The longest line that is quoted from the error of a library.
+MOST_LETTERS = 300
 
 
 class ConfigError(Exception):
@@ -6,14 +9,14 @@ class ConfigError(Exception):
 
 
 def brief(error: BaseException) -> str:
-    """An error in one line, with its kind where the text alone would not tell."""
-    lines = (line.strip() for line in str(error).splitlines())
-    # SQLAlchemy begins with an advice to programmers.
-    text = next((line for line in lines if line and not line.startswith("(raised as a")), "")
-    kind = type(error).__name__
-    return text if isinstance(error, ConfigError) else f"{kind}: {text}" if text else kind
+    """An error in one line: its kind and its first line, or a `ConfigError`'s first line alone."""
+    line, kind = first_line(error), type(error).__name__
+    return line if isinstance(error, ConfigError) or line == kind else f"{kind}: {line}"
 
 
 def first_line(error: BaseException) -> str:
-    """Of an error's text, or its kind where it has none."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """The first line that an error says, or the name of its kind where it says nothing."""
+    lines = (line.strip() for line in str(error).splitlines())
+    # SQLAlchemy begins with advice to programmers, in brackets.
+    said = next((line for line in lines if line and not line.startswith("(raised as a")), "")
+    return (said if isinstance(error, ConfigError) else said[:MOST_LETTERS]) or type(error).__name__

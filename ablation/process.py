@@ -1,4 +1,4 @@
-"""What a command does to its own process: to start, train and end sooner, and to end in words."""
+"""A command's own process: its memory, its signals, and how it ends with a message."""
 
 import contextlib
 import ctypes
@@ -13,25 +13,24 @@ from types import FrameType
 
 from ablation.errors import ConfigError, brief
 
-#: Of GNU's malloc.h.
+#: Options of `mallopt`, as in GNU's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
-
-#: A key press reaches a process twice where what started it hands it on.
+#: One Ctrl-C may arrive twice, from the terminal and from a parent process that forwards it.
 SAME_PRESS_SECONDS = 0.5
-#: Set by a person who wants a traceback, as for any command of Hydra's.
+#: The environment variable with which a person asks Hydra, and so this command, for a traceback.
 WANTS_TRACEBACK = "HYDRA_FULL_ERROR"
 
 
 @contextlib.contextmanager
 def command(stopped: str = "stopped") -> Iterator[None]:
-    """Around a whole command: a mistake ends it with 1, a person who stops it with 130.
+    """Around a whole command: a mistake ends it with exit code 1, Ctrl-C with 130.
 
-    Its imports make a million objects that live to its end, and the garbage collector looks through
-    them again and again on the way in, and once more on the way out, for more than two seconds.
+    Garbage collection is off until `imports_done`: the imports create a million objects that live
+    to the end, and scanning them again and again takes more than two seconds.
 
     Args:
-        stopped: what is said to the person.
+        stopped: what a person who stops it is told.
     """
     wants_traceback = os.environ.get(WANTS_TRACEBACK) == "1"
     gc.disable()
@@ -43,43 +42,45 @@ def command(stopped: str = "stopped") -> Iterator[None]:
     except KeyboardInterrupt:
         _say_wrong(stopped)
         sys.exit(130)
-    # What nobody foresaw is no riddle of a hundred lines either.
+    # An unexpected error is told in one line too.
     except Exception as error:
         if wants_traceback:
             raise
         _say_wrong(f"{brief(error)} ({WANTS_TRACEBACK}=1 shows where)")
         sys.exit(1)
     finally:
-        imported()
+        imports_done()
 
 
 def stop_on_signals() -> None:
-    """Let a key press or a scheduler stop the command as a person would: Ctrl-C, SIGTERM, SIGHUP.
+    """Let SIGTERM and SIGHUP stop the command as Ctrl-C does.
 
-    The first raises KeyboardInterrupt, after which what has finished is reported; the second ends
-    the process at once, and the processes that it started. What is ignored stays so (nohup, &).
+    The first signal raises KeyboardInterrupt, after which the finished runs are reported; the
+    second ends the process and its child processes at once. A signal that is ignored, as under
+    nohup, stays ignored.
     """
+    stop = _Stop()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _Stop.at)
+            signal.signal(number, stop)
 
 
 class _Stop:
-    """When the first signal came."""
+    """Handles the signals that stop a command; knows when the first one came."""
 
-    first: float | None = None
+    def __init__(self) -> None:
+        self._first: float | None = None
 
-    @classmethod
-    def at(cls, number: int, frame: FrameType | None) -> None:
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if cls.first is None:
-            cls.first = now
-            # Not by print: the signal may have come in the middle of another.
+        if self._first is None:
+            self._first = now
+            # Not with print: the signal may have interrupted another print.
             with contextlib.suppress(OSError):
                 os.write(2, b"stopping; a second Ctrl-C ends at once\n")
             raise KeyboardInterrupt
-        if now - cls.first > SAME_PRESS_SECONDS:
+        if now - self._first > SAME_PRESS_SECONDS:
             _end_at_once()
 
 
@@ -100,17 +101,17 @@ def _say_wrong(message: str) -> None:
     console.print(message, markup=False)
 
 
-def imported() -> None:
-    """From here on there may be garbage; what is there already is none."""
+def imports_done() -> None:
+    """Turn garbage collection on, for the objects that are created from here on."""
     gc.freeze()
     gc.enable()
 
 
 def keep_memory() -> None:
-    """Let freed memory be used again, not given back to the system.
+    """Let the C library keep freed memory for the next allocation (on Linux with GNU's malloc).
 
-    The maps of a training step, hundreds of megabytes, would else be faulted in again page by page
-    in every step: a fifth of its time on a CPU.
+    Otherwise the feature maps of a training step, hundreds of megabytes, go back to the system and
+    are mapped in again page by page in every step: a fifth of its time on a CPU.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # a C library other than GNU's
@@ -120,7 +121,12 @@ def keep_memory() -> None:
 
 
 def command_line(arguments: Sequence[str] | None = None) -> str:
-    """The command as it was typed; kept for child processes in ABLATION_COMMAND."""
+    """The command as it was typed, for the tags of its runs.
+
+    Args:
+        arguments: its arguments, in the process that was given them; child processes find the
+            command in the environment variable ABLATION_COMMAND.
+    """
     if arguments is not None:
         os.environ["ABLATION_COMMAND"] = f"python -m ablation {shlex.join(arguments)}".strip()
     return os.environ.get("ABLATION_COMMAND", shlex.join(sys.argv))

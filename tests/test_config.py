@@ -178,7 +178,7 @@ def test_an_override_of_a_key_works_whichever_level_is_swept() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        *(name for name, item in config.SCHEMA.items() if not item.metadata["result"]),
+        *(name for name, item in config.SCHEMA.items() if not item.result),
         "hydra/launcher",
         "hydra.sweep.dir",
         "experiment",

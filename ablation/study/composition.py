@@ -1,4 +1,4 @@
-"""Words into a config: by Hydra, from its config groups, less what makes no study."""
+"""From the words of a command to a config, composed by Hydra; what makes no study is refused."""
 
 import re
 from collections.abc import Sequence
@@ -6,24 +6,22 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import config as schema
 from ablation.config import SCHEMA, Config
 from ablation.errors import ConfigError
-from ablation.study import mistakes, overrides
-from ablation.study.overrides import key_of, quoted, text_of
+from ablation.study import hydra_insides, mistakes, overrides
+from ablation.study.hydra_insides import Override, is_change, key_of, levels_of, text_of
+from ablation.study.overrides import quoted
 
 
 def search_path(config_dir: Path | None, words: Sequence[str]) -> list[str]:
-    """The override that adds a folder of config files to Hydra's; none without a folder.
+    """The override that adds a folder of config files to the project's own; none without a folder.
 
     Raises:
-        ConfigError: there is no such folder, or the words name others themselves.
+        ConfigError: there is no such folder, or the words add one, too.
     """
     if config_dir is None:
         return []
@@ -36,7 +34,7 @@ def search_path(config_dir: Path | None, words: Sequence[str]) -> list[str]:
 
 
 def refuse_words(items: Sequence[Override]) -> None:
-    """What Hydra would take, and what makes no study.
+    """Refuse what Hydra would accept and what makes no study.
 
     Raises:
         ConfigError: naming the word, and what to type instead.
@@ -62,7 +60,7 @@ def refuse_words(items: Sequence[Override]) -> None:
 
 
 def _refuse_missing(searchpath: Override) -> None:
-    """Hydra passes over a folder that is not there."""
+    """Refuse a folder that does not exist: Hydra would ignore it."""
     value = searchpath.value()
     for path in value if isinstance(value, list) else ():
         folder = str(path).removeprefix("file://")
@@ -76,33 +74,26 @@ def _elements(item: Override) -> list[Any]:
 
 
 def with_plus(items: Sequence[Override], search: tuple[str, ...]) -> list[Override]:
-    """Spare people the plus sign that Hydra wants for a config group beyond the defaults.
+    """Add the plus sign that Hydra wants before a config group that config.yaml does not list.
 
     Args:
-        items: as they were typed.
+        items: the overrides as they were typed.
         search: the override that adds folders of config files, if there is one.
     """
     known = {field.name for field in fields(Config)}
     unknown = {
         key_of(item)
         for item in items
-        if item.type == OverrideType.CHANGE
+        if is_change(item)
         and not re.search(r"[.@]|^hydra", key_of(item))
         and key_of(item) not in known
-        and options(key_of(item), search)
+        and levels_of(key_of(item), search)
     }
     if unknown:
         unknown -= set(composed(search).hydra.runtime.choices)
     return [
         overrides.parse(f"+{text_of(item)}") if key_of(item) in unknown else item for item in items
     ]
-
-
-def options(group: str, search: tuple[str, ...]) -> list[str]:
-    """The levels of a config group."""
-    loader = GlobalHydra.instance().config_loader()
-    names = loader.get_group_options(group, overrides=list(search))
-    return [name for name in names if name != "schema"]
 
 
 def composed(texts: Sequence[str]) -> DictConfig:
@@ -112,16 +103,16 @@ def composed(texts: Sequence[str]) -> DictConfig:
         ConfigError: in one sentence that names the key and the choices.
     """
     try:
-        return compose("config", list(texts), return_hydra_config=True)
+        return hydra_insides.composed(texts)
     except mistakes.COMPOSITION as error:
         raise ConfigError(mistakes.explain(error, texts)) from error
 
 
 def resolve(texts: Sequence[str]) -> Config:
-    """One run of these overrides.
+    """The checked config of one run.
 
     Raises:
-        ConfigError: as `composed`, or a value is out of its range.
+        ConfigError: as `composed` raises it, or a value is out of its range.
     """
     try:
         return schema.resolve(schema.visible(composed(texts)))

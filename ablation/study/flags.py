@@ -1,4 +1,4 @@
-"""The command's flags, which are Hydra's: each is obeyed, or refused with what to use instead."""
+"""The command's flags, which are Hydra's: each is obeyed or refused with what to use instead."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation.errors import ConfigError
+from ablation.study.hydra_insides import arguments_parser
 
 #: Flags that print something and run nothing.
 PRINTING = ("help", "hydra_help", "version", "cfg", "info", "shell_completion")
 
-#: Flags that choose or describe what is run or printed.
+#: Flags that say what is run or printed, and how.
 STEERING = ("multirun", "run", "config_dir", "resolve", "package")
 
-#: Flags that make no sense here, and what does.
+#: Flags that are refused, and what to use instead.
 REFUSED = {
     "config_path": "the project's own config files are always read; --config-dir=FOLDER adds more",
     "config_name": (
@@ -29,13 +30,14 @@ REFUSED = {
 
 @dataclass(frozen=True)
 class Command:
-    """A command, its flags apart from its words.
+    """A command, its flags separated from its words.
 
     Attributes:
         words: the `key=value` arguments, in their order.
-        config_dir: a further folder of config files.
+        multirun: whether -m was given.
+        config_dir: a further folder of config files, None without one.
         printing: the flag of `PRINTING` that was given, "" for none.
-        flags: what Hydra is given to print it.
+        flags: the flags that Hydra is given where something is printed.
     """
 
     words: tuple[str, ...]
@@ -46,15 +48,18 @@ class Command:
 
 
 def parse(arguments: Sequence[str]) -> Command:
-    """Tell flags from words, wherever they stand.
+    """Separate flags from words, wherever they stand.
+
+    Args:
+        arguments: the command line without the program's name.
 
     Raises:
         ConfigError: an unknown flag, one that is refused, or two that exclude each other.
     """
-    # The parser would print Hydra's version only, and exit.
+    # The parser would print Hydra's version alone and exit.
     rest = [argument for argument in arguments if argument != "--version"]
     try:
-        parsed, unknown = _parser().parse_known_intermixed_args(rest)
+        parsed, unknown = arguments_parser().parse_known_intermixed_args(rest)
     except argparse.ArgumentError as error:
         raise ConfigError(str(error).removeprefix("argument ")) from error
     if unknown:
@@ -78,16 +83,6 @@ def parse(arguments: Sequence[str]) -> Command:
             for part in ([_flag(name)] if value is True else [_flag(name), str(value)])
         ),
     )
-
-
-def _parser() -> argparse.ArgumentParser:
-    """Hydra's own parser, whose mistakes are raised."""
-    from hydra._internal.utils import get_args_parser
-
-    parser = get_args_parser()
-    parser.exit_on_error = False
-    parser.allow_abbrev = False
-    return parser
 
 
 def _flag(name: str) -> str:

@@ -1,38 +1,46 @@
 """From the command line to the runs that were asked for, each composed and checked by Hydra.
 
-Everything is checked here before anything expensive is imported: an unknown level, a misspelt
-key, a value of the wrong type or out of range. The answer is one message with the choices.
+Everything is checked before anything expensive is imported: an unknown level, a misspelt key, a
+value of the wrong type or out of range. The answer is one message with the choices.
 """
 
 import itertools
 import math
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_dir
-from hydra.core.override_parser.types import Override
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import config as schema
 from ablation.config import SCHEMA, Config
 from ablation.errors import ConfigError
-from ablation.study import composition, mistakes, overrides, sweepers, sweeps
-from ablation.study.overrides import MOST_RUNS, key_of, quoted, text_of
+from ablation.study import composition, mistakes, overrides, sweepers, sweeps, unused
+from ablation.study.fingerprints import fingerprint
+from ablation.study.hydra_insides import (
+    BASIC_LAUNCHER,
+    Job,
+    Override,
+    RunMode,
+    config_files,
+    key_of,
+    parse_override,
+    text_of,
+)
+from ablation.study.naming import run_name, study_name
+from ablation.study.overrides import MOST_RUNS, quoted
 
 
 @dataclass(frozen=True)
 class AskedRun:
-    """What one training needs to know of what was asked for.
+    """What a training has to know of the run that was asked for.
 
     Attributes:
         config: resolved and checked.
         levels: factor → level, of every config group.
-        fingerprint: of the config, see `config.fingerprint`.
+        fingerprint: of the config, see `fingerprints`.
         name: such as full-l1-adam-s0.
     """
 
@@ -57,23 +65,49 @@ class PlannedRun(AskedRun):
 
 @dataclass(frozen=True)
 class Grid:
-    """The runs that a command asks for, in the order in which they are launched."""
+    """The runs that a command asks for, in the order in which they are launched.
+
+    Attributes:
+        study: its name.
+        axes: what is swept → its levels or values, as they are given to Hydra.
+        runs: every run; none where an adaptive sweeper chooses them.
+        overrides: what is handed to Hydra, sweeps included.
+        is_sweep: whether the command may have several runs, and so ends with a report.
+        is_complete: whether `runs` has every run.
+        n_runs: how many runs there will be; None where only the sweeper knows.
+        has_workers: whether a launcher trains the runs in processes of its own.
+        configs: of every run; where a sweeper chooses them, of a sample of what it may choose.
+        notes: what a person should know before the runs.
+    """
 
     study: str
-    axes: Mapping[str, tuple[str, ...]]  # what is swept → its levels or values
+    axes: Mapping[str, tuple[str, ...]]
     runs: tuple[PlannedRun, ...]
-    overrides: tuple[str, ...]  # what to hand to Hydra, sweeps included
+    overrides: tuple[str, ...]
     is_sweep: bool
-    is_complete: bool  # False where an adaptive sweeper chooses the runs as it goes
-    n_runs: int | None  # None where only the sweeper knows
-    has_workers: bool  # whether runs are trained in processes of a launcher's own
-    configs: tuple[Config, ...]  # of every run, or of such as an adaptive sweeper may choose
-    notes: tuple[str, ...]  # what a person should know before the runs
+    is_complete: bool
+    n_runs: int | None
+    has_workers: bool
+    configs: tuple[Config, ...]
+    notes: tuple[str, ...]
 
     @property
     def base(self) -> Config:
         """What is the same in all runs, and the first value of what is not."""
         return self.configs[0]
+
+    def run_of(self, job: Job) -> PlannedRun | None:
+        """The run that Hydra executes; None where it is none of `runs`, but a sweeper's choice."""
+        if job.number >= len(self.runs):
+            return None
+        planned = self.runs[job.number]
+        return planned if _settings(planned.overrides) == _settings(job.overrides) else None
+
+
+def _settings(words: Sequence[str]) -> dict[str, object]:
+    """What overrides set, less Hydra's own settings: key → value, whatever its spelling."""
+    items = map(parse_override, words)
+    return {key_of(item): item.value() for item in items if not key_of(item).startswith("hydra")}
 
 
 def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = None) -> Grid:
@@ -90,7 +124,7 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
     schema.register()
     items = overrides.read([*composition.search_path(config_dir, words), *words])
     composition.refuse_words(items)
-    with initialize_config_dir(str(schema.folder()), version_base="1.3"):
+    with config_files(schema.folder()):
         search = tuple(text_of(item) for item in items if key_of(item) == "hydra.searchpath")
         items = composition.with_plus(items, search)
         fixed = tuple(text_of(item) for item in items if sweeps.is_fixed(item))
@@ -102,7 +136,7 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         if is_sweep:
             _check_size(axes)
             _check_report(base, axes)
-        study = _study_name(base, axes)
+        study = study_name(base, axes)
         settled = _settled(base, items, study, axes, is_sweep)
         fixed = (*(text for text in fixed if not text.startswith("study=")), *settled)
         is_adaptive = is_sweep and sweepers.is_adaptive(base)
@@ -110,6 +144,9 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         samples = sweepers.samples(swept, axes) if is_adaptive else ()
         configs = tuple(composition.resolve((*fixed, *sample)) for sample in samples)
     configs = configs or tuple(run.config for run in runs)
+    given = {key_of(item): text_of(item) for item in items} | {
+        axis: f"{axis}={','.join(values)}" for axis, values in axes.items()
+    }
     return Grid(
         study=study,
         axes=axes,
@@ -118,9 +155,9 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         is_sweep=is_sweep,
         is_complete=not is_adaptive,
         n_runs=sweepers.n_trials(base) if is_adaptive else len(runs),
-        has_workers=is_sweep and not base.hydra.launcher._target_.endswith(".BasicLauncher"),
+        has_workers=is_sweep and not base.hydra.launcher._target_.endswith(BASIC_LAUNCHER),
         configs=configs,
-        notes=(*overrides.repeated(words), *_unused(items, axes, configs, is_sweep)),
+        notes=(*overrides.repeated(words), *unused.notes(given, configs, is_sweep=is_sweep)),
     )
 
 
@@ -140,7 +177,7 @@ def _settled(
         f"hydra.mode={mode}",
     ]
     if is_sweep and "params" in base.hydra.sweeper:
-        # What it sweeps is among the axes, less what the command changes.
+        # The axes have what the experiment sweeps, with the command's changes.
         settled.append(f"{sweeps.PARAMS}=null")
     if is_sweep:
         settled += sweepers.settings(base, items)
@@ -153,7 +190,7 @@ def _check_size(axes: Mapping[str, tuple[str, ...]]) -> None:
 
 
 def _check_report(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> None:
-    """Whether the report will find what it is asked for, told before the runs and not after."""
+    """Refuse, before the runs, what the report would not find after them."""
     compared = {
         axis.lstrip("+"): tuple(map(overrides.plain, values)) for axis, values in axes.items()
     }
@@ -176,9 +213,12 @@ def _check_report(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> None
 
 
 def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterator[PlannedRun]:
-    """Every combination, the last axis fastest; only levels are composed anew, values are set."""
+    """Every combination, the last axis fastest.
+
+    Hydra composes each combination of levels once; values are then set in the composed config.
+    """
     composed: dict[tuple[str, ...], DictConfig] = {}
-    # Each value is read once, not once a run.
+    # Each value is read once, not once for every run.
     read = {
         (axis, value): sweeps.typed(axis, value)
         for axis, values in axes.items()
@@ -191,7 +231,7 @@ def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterat
         chosen = tuple(text for axis, text in swept.items() if axis not in SCHEMA)
         own = (*fixed, *swept.values())
         if chosen not in composed:
-            # The first values are composed in full, so that an unknown key is found.
+            # The first values are composed too, so that an unknown key is found.
             composed[chosen] = composition.composed(own)
         settings = schema.visible(composed[chosen])
         try:
@@ -215,58 +255,20 @@ def levels(choices: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def asked_run(config: Config, levels: Mapping[str, str]) -> AskedRun:
-    """A resolved config with its identity: its fingerprint and its name."""
-    return AskedRun(config, levels, schema.fingerprint(config), run_name(config, levels))
-
-
-def run_name(config: Config, levels: Mapping[str, str]) -> str:
-    """The varied levels, then the seed: full-l1-adam-s0."""
-    leaves = schema.leaves(config)
-    parts = [
-        levels[axis] if axis in levels else f"{axis.rpartition('.')[2]}{leaves.get(axis)}".lower()
-        for axis in config.axes
-    ]
-    if not parts:
-        parts = [levels[factor] for factor in ("transfer", "reg", "optimizer") if factor in levels]
-    return "-".join([*parts, f"s{config.seed}"])
-
-
-def _unused(
-    items: Sequence[Override],
-    axes: Mapping[str, tuple[str, ...]],
-    configs: Sequence[Config],
-    is_sweep: bool,
-) -> Iterator[str]:
-    """A line on each key that was set and that no run uses, for it may be meant otherwise.
+def composed_run(job: Job, composed: DictConfig) -> AskedRun:
+    """The run that Hydra executes, made from the config that Hydra composed for it.
 
     Raises:
-        ConfigError: it is the folder of the pictures.
+        ConfigError: a value is out of its range.
     """
-    texts = {key_of(item): text_of(item) for item in items} | {
-        axis: f"{axis}={','.join(values)}" for axis, values in axes.items()
-    }
-    for key, is_used in schema.USES.items():
-        if key not in texts or any(is_used(config) for config in configs):
-            continue
-        if key == "data.root":
-            raise ConfigError(
-                f"{texts[key]}: no run takes its pictures from there; add data=imagefolder"
-            )
-        yield f"{texts[key]} changes nothing: no run of this command uses {key}"
-    for key, text in texts.items():
-        if key.startswith("report.") and not is_sweep:
-            yield f"{text} changes nothing: one run alone has no report; -m makes one"
+    return asked_run(schema.resolve(composed), levels(job.choices))
 
 
-def _study_name(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> str:
-    """The study that was named, else one after the pictures and what is compared."""
-    if base.study is not None:
-        # A letter with its accents has two spellings, and would be two studies.
-        return unicodedata.normalize("NFC", str(base.study))
-    compared = [axis.lstrip("+").rpartition(".")[2] for axis in axes if axis != "seed"]
-    source = [] if "data" in compared else [str(base.hydra.runtime.choices["data"])]
-    if source and base.data.source == "folder" and base.data.root:
-        source = [Path(base.data.root).resolve().name]
-    names = [schema.folder_name(name) for name in (*source, *compared)]
-    return schema.folder_name("-".join(name for name in names if name)) or "pictures"
+def asked_run(config: Config, levels: Mapping[str, str]) -> AskedRun:
+    """A run with its fingerprint and its name.
+
+    Args:
+        config: resolved and checked.
+        levels: factor → level, of every config group.
+    """
+    return AskedRun(config, levels, fingerprint(config), run_name(config, levels))

@@ -6,7 +6,7 @@ logged is still known to be missing.
 
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ablation import process
@@ -97,3 +97,16 @@ def ledger(found: Sequence[Plan], runs: Sequence[Run]) -> Ledger:
             book.failed[fingerprint] = newest
     book.missing = [name for name in planned if name not in by_fingerprint]
     return book
+
+
+def exit_code(*, is_complete: bool, faults: Collection[str]) -> int:
+    """The exit code of a command some of whose runs have finished.
+
+    Args:
+        is_complete: whether all runs have finished that were asked for.
+        faults: a sentence on each thing that makes the results other than what was asked for.
+
+    Returns:
+        0 where all is well, else 2.
+    """
+    return 0 if is_complete and not faults else 2

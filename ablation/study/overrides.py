@@ -9,12 +9,12 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from ablation.config import SCHEMA
 from ablation.errors import ConfigError, first_line
+from ablation.study import hydra_insides
+from ablation.study.hydra_insides import Glob, Override, key_of, parse_override, text_of
 
 #: Most values of one sweep, and most runs of one command.
 MOST_RUNS = 100_000
@@ -112,7 +112,7 @@ def split(value: str) -> list[str]:
 
 def _element(key: str, text: str, value: str) -> str:
     try:
-        read = _parsed(f"{key}={text}").value()
+        read = parse_override(f"{key}={text}").value()
     except HydraException as error:
         # What is in brackets or quotes is not guessed at: it may be a list, a function, a part.
         if not _can_be_read(f"{key}=x") or any(sign in text for sign in "'\"[](){}"):
@@ -128,7 +128,7 @@ def _element(key: str, text: str, value: str) -> str:
 
 def _can_be_read(word: str) -> bool:
     try:
-        _parsed(word)
+        parse_override(word)
     except HydraException:
         return False
     return True
@@ -153,7 +153,7 @@ def _quote_it(key: str, text: str) -> str:
 def quoted(text: str) -> str:
     """A text as a value that Hydra and OmegaConf read as that very text."""
     without_references = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
-    return QuotedString(without_references, Quote.double).with_quotes()
+    return hydra_insides.with_quotes(without_references)
 
 
 def plain(value: str) -> str:
@@ -174,15 +174,9 @@ def parse(word: str) -> Override:
         ConfigError: it is none.
     """
     try:
-        return _parsed(word)
+        return parse_override(word)
     except HydraException as error:
         raise ConfigError(f"{word}: cannot be read as key=value") from error
-
-
-def _parsed(word: str) -> Override:
-    item = OverridesParser.create().parse_override(word)
-    item.input_line = word
-    return item
 
 
 def several(item: Override) -> str:
@@ -193,23 +187,10 @@ def several(item: Override) -> str:
         typed = ",".join(plain(element) for element in split(value))
         advice += _quote_it(key, typed)
     elif (
-        key in SCHEMA
-        and SCHEMA[key].metadata["choices"] is None
-        and SCHEMA[key].type not in (int, float, bool)
+        key in SCHEMA and SCHEMA[key].choices is None and SCHEMA[key].type not in (int, float, bool)
     ):
         advice += f", or write a list in brackets, {key}=[{value}]"
     return f"{text_of(item)}: names several values; {advice}"
-
-
-def text_of(item: Override) -> str:
-    """The override as Hydra takes it."""
-    assert item.input_line is not None
-    return item.input_line
-
-
-def key_of(item: Override) -> str:
-    """The key or group, with its package."""
-    return item.get_key_element().lstrip("+~")
 
 
 def values_of(item: Override, levels: Sequence[str]) -> tuple[str, ...]:

@@ -5,11 +5,10 @@ The result of a run is its best validation accuracy, so they must look for high 
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig
 
 from ablation.errors import ConfigError
-from ablation.study import overrides
+from ablation.study.hydra_insides import BASIC_SWEEPER, IntervalSweep, Override, key_of, text_of
 
 #: Optuna's settings without which it would look for the lowest accuracy, and end with the first
 #: batch in which a run failed.
@@ -18,7 +17,7 @@ _OPTUNA = {"hydra.sweeper.direction": "maximize", "hydra.sweeper.max_failure_rat
 
 def is_adaptive(base: DictConfig) -> bool:
     """Whether runs are chosen by results, and not known beforehand."""
-    return not str(base.hydra.sweeper._target_).endswith(".BasicSweeper")
+    return not str(base.hydra.sweeper._target_).endswith(BASIC_SWEEPER)
 
 
 def refuse_intervals(items: Mapping[str, Override]) -> None:
@@ -28,10 +27,10 @@ def refuse_intervals(items: Mapping[str, Override]) -> None:
         ConfigError: there is one.
     """
     for item in items.values():
-        key = overrides.key_of(item)
+        key = key_of(item)
         if isinstance(item.value(), IntervalSweep):
             raise ConfigError(
-                f"{overrides.text_of(item)}: an interval names no values; name those to train, "
+                f"{text_of(item)}: an interval names no values; name those to train, "
                 f"{key}=A,B, or let an adaptive sweeper choose them, hydra/sweeper=optuna"
             )
 
@@ -44,11 +43,11 @@ def settings(base: DictConfig, given: Sequence[Override]) -> tuple[str, ...]:
     """
     if "hydra_optuna_sweeper" not in str(base.hydra.sweeper._target_):
         return ()
-    named = {overrides.key_of(item): item for item in given}
+    named = {key_of(item): item for item in given}
     direction = named.get("hydra.sweeper.direction")
     if direction and str(direction.value()) != "maximize":
         raise ConfigError(
-            f"{overrides.text_of(direction)}: the result of a run is one accuracy, the higher the "
+            f"{text_of(direction)}: the result of a run is one accuracy, the higher the "
             "better; hydra.sweeper.direction=maximize"
         )
     return tuple(f"{key}={value}" for key, value in _OPTUNA.items() if key not in named)

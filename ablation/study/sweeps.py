@@ -4,15 +4,22 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.config import SCHEMA, Config
 from ablation.errors import ConfigError
 from ablation.study import composition, mistakes, overrides, sweepers
-from ablation.study.overrides import MOST_RUNS, key_of, text_of
+from ablation.study.hydra_insides import (
+    Glob,
+    IntervalSweep,
+    Override,
+    RunMode,
+    key_of,
+    levels_of,
+    text_of,
+)
+from ablation.study.overrides import MOST_RUNS
 
 #: Config groups that choose no level of a factor.
 NOT_FACTORS = ("experiment",)
@@ -119,7 +126,7 @@ def _refuse_axes(swept: Mapping[str, Override]) -> None:
             raise ConfigError(f"{text}: decides how the runs are launched; give it one value")
         if key in NOT_FACTORS:
             raise ConfigError(f"{text}: one experiment at a time")
-        is_result = key not in SCHEMA or SCHEMA[key].metadata["result"] or key in BY_CONTENT
+        is_result = key not in SCHEMA or SCHEMA[key].result or key in BY_CONTENT
         if not is_result or key.startswith("report."):
             raise ConfigError(
                 f"{text}: {key} changes no run's result, so there is nothing to compare; "
@@ -136,7 +143,7 @@ def values_of(item: Override, search: tuple[str, ...]) -> tuple[str, ...]:
         ConfigError: none, one of another type than its key's, or one twice.
     """
     key = key_of(item)
-    levels = composition.options(key, search) if _is_pattern(item) else []
+    levels = levels_of(key, search) if _is_pattern(item) else []
     found = overrides.values_of(item, levels)
     if key not in SCHEMA or isinstance(item.value(), IntervalSweep):
         return found

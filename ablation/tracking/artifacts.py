@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import url2pathname
 
+from ablation.errors import first_line
 from ablation.study.record import UNDER_WAY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 
 #: MLflow's name for the folder of all experiments' artifacts, and for that of a run's.
@@ -207,7 +209,7 @@ class Artifacts:
             raise ArtifactError(self._nowhere(uri)) from error
         # Each kind of artifact store fails in its own way.
         except Exception as error:
-            raise ArtifactError(f"{uri} can't be listed ({brief(error)})") from error
+            raise ArtifactError(f"{uri} can't be listed ({first_line(error)})") from error
 
     def fetch(self, run_id: str, uri: str, name: str, into: Path) -> Path:
         """One artifact as a file, in `into` where it has to be brought from elsewhere.
@@ -221,7 +223,9 @@ class Artifacts:
                 into.mkdir(exist_ok=True)
                 return Path(self._client.download_artifacts(run_id, name, str(into)))
             except Exception as error:
-                raise ArtifactError(f"{name} of {uri} can't be read ({brief(error)})") from error
+                raise ArtifactError(
+                    f"{name} of {uri} can't be read ({first_line(error)})"
+                ) from error
         return self.first(run_id, uri, (name,), into)
 
     def first(self, run_id: str, uri: str, names: Sequence[str], into: Path) -> Path:
@@ -251,6 +255,14 @@ class Artifacts:
         return f"no folder of the run is beside the store in {self._beside.folder}, and {recorded}"
 
 
-def brief(error: BaseException) -> str:
-    """The first line of what a store or a file raised, which may be a page long."""
-    return next(iter(str(error).splitlines()), "")[:300] or type(error).__name__
+def without_files(client: "MlflowClient", runs: "Sequence[Run]") -> Iterator[str]:
+    """A sentence on each of these finished runs whose artifacts can't be read."""
+    files = Artifacts(client)
+    for run in runs:
+        try:
+            files.names(run.info.run_id, run.info.artifact_uri)
+        except ArtifactError as error:
+            yield (
+                f"{run.info.run_name} has finished, but its artifacts can't be read: {error}; "
+                "rerun=true trains it again"
+            )

@@ -1,7 +1,6 @@
-"""What is logged to MLflow, and under which names. With `artifacts`, all that talks to the store.
+"""The MLflow store: how it is reached, its studies and the runs that it holds.
 
-A study is one flat experiment. All writing is done by one thread beside the training, in order,
-so that no training step waits for the store.
+A study is one flat experiment: MLflow's UI hides nested runs.
 """
 
 import functools
@@ -11,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ablation.errors import ConfigError
+from ablation.errors import ConfigError, first_line
 from ablation.study import diverged
 from ablation.study.record import UNDER_WAY, Run
 from ablation.tracking import artifacts
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+#: The environment variable in which MLflow itself, and a worker of a launcher, finds the store.
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,25 @@ class TrackingError(ConfigError):
 
 def resolve_uri(configured: str | None) -> str:
     """The config's tracking URI, else MLFLOW_TRACKING_URI, else SQLite in this folder."""
-    return configured or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    return configured or os.environ.get(URI_VARIABLE) or DEFAULT_URI
+
+
+def tell_workers(uri: str) -> None:
+    """Let the worker processes that are started from here find the store."""
+    os.environ[URI_VARIABLE] = uri
 
 
 @functools.lru_cache(maxsize=4)
 def connect(uri: str) -> "MlflowClient":
-    """A client of the store, which is created and brought up to date where that is needed.
+    """A client of the store. The store is created, or brought up to date, where that is needed.
 
-    In a store that is a file and has moved, the places of its runs' artifacts are mended.
+    If it is a file that was moved, the recorded places of its runs' artifacts are corrected. A
+    process keeps its clients, because each opens a pool of connections.
 
     Raises:
         TrackingError: the store can't be reached or used.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a study reaches no other host
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a study contacts no other host
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from mlflow import MlflowClient
@@ -65,7 +72,7 @@ def connect(uri: str) -> "MlflowClient":
     # Each kind of store fails in its own way.
     except Exception as error:
         raise TrackingError(
-            f"tracking.uri={uri}: the MLflow store can't be used ({artifacts.brief(error)})"
+            f"tracking.uri={uri}: the MLflow store can't be used ({first_line(error)})"
         ) from error
     file = artifacts.database(uri)
     if file is not None:
@@ -74,10 +81,11 @@ def connect(uri: str) -> "MlflowClient":
 
 
 def connect_existing(uri: str, option: str = "tracking.uri=") -> "MlflowClient":
-    """As `connect`, for what only reads: MLflow itself would make an empty store.
+    """As `connect`, for commands that only read: MLflow itself would create an empty store.
 
     Args:
-        option: how the person who asked names a store.
+        uri: of the store.
+        option: what a person types before the URI to name another store.
 
     Raises:
         TrackingError: there is no such store, or it can't be used.
@@ -94,8 +102,11 @@ def connect_existing(uri: str, option: str = "tracking.uri=") -> "MlflowClient":
 def find_study(client: "MlflowClient", study: str) -> "entities.Experiment":
     """The experiment of a study.
 
+    Args:
+        study: its name.
+
     Raises:
-        TrackingError: there is none; its text names those there are.
+        TrackingError: there is no such study; its text names those that there are.
     """
     experiment = client.get_experiment_by_name(study)
     if experiment is None or experiment.lifecycle_stage != "active":
@@ -107,10 +118,13 @@ def find_study(client: "MlflowClient", study: str) -> "entities.Experiment":
     return experiment
 
 
-def open_study(client: "MlflowClient", study: str) -> str:
-    """The id of the study's experiment, created where there is none; its runs are to be written.
+def open_study(client: "MlflowClient", study: str) -> Study:
+    """The study in the store, created where there is none, so that runs can be logged to it.
 
-    To be called in one process before others write to a new store.
+    Several processes must not create one at once: the first call comes before workers start.
+
+    Args:
+        study: its name.
 
     Raises:
         TrackingError: the study was deleted, or the store can't be written.
@@ -133,13 +147,17 @@ def open_study(client: "MlflowClient", study: str) -> str:
         raise TrackingError(
             f"tracking.uri={client.tracking_uri}: the store can't be written ({error})"
         ) from error
-    return experiment_id
+    return Study(client, experiment_id)
 
 
 def search(
     client: "MlflowClient", experiment_id: str, filter_string: str = ""
 ) -> "list[entities.Run]":
-    """Every run of a study, oldest first; MLflow gives them in pages of 1,000."""
+    """Every run of a study, the oldest first.
+
+    Args:
+        filter_string: which of them, in MLflow's language of queries.
+    """
     runs: list[entities.Run] = []
     token: str | None = None
     while True:
@@ -156,8 +174,30 @@ def search(
             return runs
 
 
+def newest_finished(client: "MlflowClient") -> "entities.Run | None":
+    """The run of any study that finished last; None where no run has finished."""
+    runs = client.search_runs(
+        [experiment.experiment_id for experiment in client.search_experiments()],
+        # Runs of other programs lack this metric.
+        "attributes.status = 'FINISHED' and metrics.best_val_accuracy >= 0",
+        max_results=1,
+        order_by=["attributes.end_time DESC"],
+    )
+    return next(iter(runs), None)
+
+
+def find_run(client: "MlflowClient", run_id: str) -> "entities.Run | None":
+    """The run of an id; None where the store has no such run."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException:
+        return None
+
+
 def as_record(run: "entities.Run") -> Run:
-    """A run as a plain record; one that is under way and whose process is gone is KILLED."""
+    """A run as a plain record. One that was RUNNING when its process ended is KILLED."""
     return Run(
         id=run.info.run_id,
         name=run.info.run_name or run.info.run_id,
@@ -179,16 +219,18 @@ class Identity:
     weights_digest: str
 
     def tags(self) -> dict[str, str]:
+        """The tags under which it is logged."""
         return dict(vars(self))
 
     def filter(self) -> str:
+        """The query that finds the runs of this identity."""
         return " and ".join(f"tags.{key} = '{value}'" for key, value in self.tags().items())
 
 
 def finished(
     client: "MlflowClient", experiment_id: str, identity: Identity
 ) -> "entities.Run | None":
-    """The finished run of this identity, if the store has one; not one that diverged."""
+    """The finished run of this identity that did not diverge, if the study has one."""
     query = f"{identity.filter()} and attributes.status = 'FINISHED'"
     runs = client.search_runs([experiment_id], filter_string=query)
     return next((run for run in runs if not diverged.reason(as_record(run))), None)
@@ -199,7 +241,7 @@ def _is_dead(run: "entities.Run") -> bool:
 
 
 def close_dead(client: "MlflowClient", experiment_id: str) -> int:
-    """Mark as KILLED the runs whose process is gone, which would be RUNNING for ever.
+    """Mark as KILLED the runs whose process has ended, which would otherwise stay RUNNING.
 
     Returns:
         How many there were.

@@ -45,7 +45,7 @@ def train(client: MlflowClient, name: str, study: str = "s") -> None:
     def write(folder: Path) -> None:
         (folder / "name.txt").write_text(name)
 
-    log = runlog.RunLog(client, tracking.open_study(client, study), name, {}, {})
+    log = runlog.RunLog(client, tracking.open_study(client, study).experiment_id, name, {}, {})
     log.finish({}, {}, write)
     log.wait()
 
@@ -173,7 +173,7 @@ def test_artifacts_that_stayed_behind_are_read_there_and_new_ones_lie_beside_the
 def test_a_run_under_way_is_left_where_its_process_writes(tmp_path: Path) -> None:
     make_store(tmp_path / "old")
     client = client_of(tmp_path / "old")
-    run = client.create_run(tracking.open_study(client, "s"))
+    run = client.create_run(tracking.open_study(client, "s").experiment_id)
     client.log_text(run.info.run_id, "so far", "name.txt")
     shutil.copytree(tmp_path / "old", tmp_path / "new")
     (seen,) = runs(client_of(tmp_path / "new"))

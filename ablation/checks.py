@@ -1,0 +1,78 @@
+"""What is checked before the first run: places to write to, pictures, networks, weights."""
+
+from collections.abc import Iterator, Sequence
+
+from ablation.config import Config, chosen
+from ablation.errors import ConfigError
+from ablation.pictures import data
+from ablation.study.grid import Grid
+from ablation.tracking import places
+
+
+def check_places(asked: Grid, uri: str) -> None:
+    """Find out whether the report and the store can be written, before anything is computed.
+
+    Raises:
+        ConfigError: one of them can't.
+    """
+    places.check_results(asked.base.results, asked.study)
+    places.check_store(uri)
+
+
+def pictures(configs: Sequence[Config]) -> Iterator[str]:
+    """Load the pictures that the runs will share; yields lines on each source of pictures.
+
+    Raises:
+        DataError: naming the folder or the pictures that can't be used.
+    """
+    for config in {repr(config.data): config for config in configs}.values():
+        loaded = data.load(config.data, config.cache.pictures_gb)
+        name = config.data.root if config.data.source != "digits" else config.data.source
+        yield f"{name}: {loaded.summary()}"
+        yield from loaded.lines()
+
+
+def networks(configs: Sequence[Config]) -> Iterator[str]:
+    """Find the device, the networks and their weights; yields a line on each network and its views.
+
+    Raises:
+        ConfigError: no such device, a network that can't be trained as it was asked for, or no
+            network's weights are available.
+    """
+    from ablation.network import device, model, preprocessing, transfer
+
+    # Here, so that a launcher's workers find the number of threads in their environment.
+    device.prepare(configs[0].threads)
+    for wanted in {config.device for config in configs}:
+        device.choose(wanted)
+    missing = _missing_weights(configs)
+    filled = [preprocessing.filled(config) for config in configs]
+    for config in {repr((one.model, one.data.size)): one for one in filled}.values():
+        model.refuse_size(config.model, chosen(config.data.size))
+    for config in {repr((one.model, one.transfer)): one for one in filled}.values():
+        transfer.refuse_stages(model.skeleton(config.model), config.transfer)
+    yield from dict.fromkeys(map(preprocessing.in_words, filled))
+    yield from (f"warning: {problem}" for problem in missing)
+
+
+def _missing_weights(configs: Sequence[Config]) -> list[str]:
+    """A sentence on each network whose weights are not available; its runs will fail.
+
+    Raises:
+        ConfigError: so would all runs.
+    """
+    from ablation.network import model
+
+    pretrained = {
+        repr(config.model): config.model for config in configs if config.transfer.pretrained
+    }
+    problems = []
+    for network in pretrained.values():
+        try:
+            model.weights_digest(network)
+        except ConfigError as error:
+            problems.append(str(error))
+    needs_none = any(not config.transfer.pretrained for config in configs)
+    if problems and len(problems) == len(pretrained) and not needs_none:
+        raise ConfigError("\n".join(problems))
+    return problems

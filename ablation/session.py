@@ -1,0 +1,136 @@
+"""What the runs of one process share: progress, cache, and the results still being written."""
+
+import functools
+import os
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from ablation.config import Config
+from ablation.errors import brief
+from ablation.progress import Progress
+from ablation.study import grid, hydra_insides
+from ablation.study.grid import AskedRun, Grid
+from ablation.study.hydra_insides import Job
+from ablation.tracking import store
+
+if TYPE_CHECKING:
+    from ablation.training.cache import Cache
+    from ablation.training.run import Outcome
+
+#: The environment variable that tells a launcher's workers how many runs there are.
+N_RUNS = "ABLATION_RUNS"
+
+
+class Session:
+    """The runs of one process, each of which Hydra starts by calling `task`.
+
+    The process that was given the command makes one for its grid. When a launcher sends the task
+    to a worker process, the worker gets a session of its own, which it keeps between its tasks.
+    """
+
+    def __init__(self, asked: Grid | None = None, progress: Progress | None = None) -> None:
+        """
+        Args:
+            asked: the runs of the command; None in a worker, which is told of one run at a time.
+            progress: of the whole study; None in a worker, which shows that of each run.
+        """
+        self._asked = asked
+        self._progress = progress
+        self._cache: Cache | None = None
+        # Runs whose results may still be on their way to the store, the oldest first.
+        self._unwritten: list[Outcome] = []
+
+    def __reduce__(self) -> "tuple[Callable[[], Session], tuple[()]]":
+        """What a launcher pickles with the task: how a worker gets its own session."""
+        return of_worker, ()
+
+    def task(self, composed: DictConfig) -> float | None:
+        """One run, in whichever process the launcher put it.
+
+        Args:
+            composed: its config, without Hydra's own part.
+
+        Returns:
+            Its best validation accuracy, for sweepers that choose runs by their results; None where
+            it failed.
+        """
+        from ablation.training import run
+
+        job = hydra_insides.job()
+        progress = self._progress or _progress_of_one(job)
+        name = str(composed.study)
+        try:
+            asked = self._run_of(job, composed)
+            name, config = asked.name, asked.config
+            progress.run_started(name, config.epochs)
+            client = store.connect(store.resolve_uri(config.tracking.uri))
+            study = store.open_study(client, str(config.study))
+            outcome = run.train(asked, study, self._shared(config), progress.epoch)
+        # A setting that a sweeper chose, a store that went away: the other runs may still succeed.
+        except Exception as error:
+            outcome = run.Outcome(name, "failed", error=brief(error))
+        self._unwritten.append(outcome)
+        if self._progress is None:
+            # A launcher may end its worker at any time after the run's last line.
+            self.finish_writing()
+        progress.run_ended(outcome)
+        # Otherwise the store may be one run behind the training.
+        self.finish_writing(all_but=1)
+        return outcome.best_val_accuracy
+
+    def finish_writing(self, all_but: int = 0) -> None:
+        """Wait until the runs are written to the store; one that can't be written has failed.
+
+        Args:
+            all_but: how many of the newest runs may still be under way.
+        """
+        while len(self._unwritten) > all_but:
+            outcome = self._unwritten[0]
+            if outcome.log is not None:
+                try:
+                    outcome.log.wait()
+                # The store's own errors: a full disk, a server that went away.
+                except Exception as error:
+                    print(f"{outcome.name}: its results could not be logged ({brief(error)})")
+                    said = f"could not be logged: {error}"
+                    outcome.log.fail("FAILED", said, traceback.format_exc())
+            self._unwritten.pop(0)
+
+    def _run_of(self, job: Job, composed: DictConfig) -> AskedRun:
+        """The run as the grid has it, else made from the composed config."""
+        planned = self._asked.run_of(job) if self._asked else None
+        return planned or grid.composed_run(job, composed)
+
+    def _shared(self, config: Config) -> "Cache":
+        """The cache of this process; its limit is the same for all runs of a command."""
+        if self._cache is None:
+            from ablation.training.cache import Cache
+
+            self._cache = Cache(config.cache.memory_gb * 1e9)
+        return self._cache
+
+
+@functools.cache
+def of_worker() -> Session:
+    """The session of a launcher's worker process.
+
+    The one object of this package that a process has for itself: a launcher hands its worker
+    nothing but tasks, and all tasks of a worker share a cache.
+    """
+    return Session()
+
+
+def tell_workers(n_runs: int | None) -> None:
+    """Let the worker processes that are started from here know how many runs there are."""
+    os.environ[N_RUNS] = str(n_runs or "")
+
+
+def _progress_of_one(job: Job) -> Progress:
+    """The progress of one run among those that other processes train at the same time."""
+    n_runs = os.environ.get(N_RUNS)
+    console = Console(highlight=False, soft_wrap=True)
+    return Progress(console, "study", int(n_runs) if n_runs else None, place=job.number + 1)

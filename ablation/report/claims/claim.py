@@ -5,14 +5,15 @@ from typing import Literal
 
 from ablation.report.claims.statistics import Contrast, MeanAccuracy
 
-Cell = tuple[str, ...]
+#: A cell by its levels, in the order of the factors.
+Levels = tuple[str, ...]
 #: What two cells have in common on every picture: the class predicted, or only whether it is right.
 Same = Literal["", "right", "predictions"]
 
 
 @dataclass(frozen=True)
 class CellMean:
-    cell: Cell
+    cell: Levels
     accuracy: MeanAccuracy
 
 
@@ -34,11 +35,11 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class CellContrast(Claim):
-    """Cell `a` minus cell `b`."""
+    """Levels `a` minus cell `b`."""
 
     factors: tuple[str, ...]
-    a: Cell
-    b: Cell
+    a: Levels
+    b: Levels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,5 +81,5 @@ class Comparison:
     n_claims: int
 
 
-def cell_name(cell: Cell) -> str:
+def cell_name(cell: Levels) -> str:
     return ", ".join(cell) or "the only cell"

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation.report.claims.claim import (
-    Cell,
     CellContrast,
     CellMean,
     Claim,
     Comparison,
     Interaction,
     LevelEffect,
+    Levels,
     Same,
 )
 from ablation.report.claims.correction import holm
@@ -35,11 +35,11 @@ _VALUES_AT_ONCE = 2_000_000  # Entries of the tables that are analysed together:
 
 
 def compare(
-    cells: Mapping[Cell, NDArray[np.bool_]],
+    cells: Mapping[Levels, NDArray[np.bool_]],
     factors: Sequence[str],
-    seeds: Mapping[Cell, Sequence[int]],
+    seeds: Mapping[Levels, Sequence[int]],
     baseline: Mapping[str, str] | None = None,
-    predicted: Mapping[Cell, NDArray[np.integer]] | None = None,
+    predicted: Mapping[Levels, NDArray[np.integer]] | None = None,
     confidence: float = 0.95,
     all_pairs_up_to: int = 24,
 ) -> Comparison:
@@ -111,7 +111,7 @@ def compare(
 class _Rows:
     """What each run answered, in a form that is quickly compared."""
 
-    def __init__(self, grid: _Grid, predicted: Mapping[Cell, NDArray[np.integer]]) -> None:
+    def __init__(self, grid: _Grid, predicted: Mapping[Levels, NDArray[np.integer]]) -> None:
         self._grid = grid
         self._right = {cell: self._digests(table) for cell, table in grid.tables.items()}
         self._predicted = {cell: self._digests(table) for cell, table in predicted.items()}
@@ -134,15 +134,15 @@ class _Rows:
             return {"same": same}
         return {"same": same, "same_with": tuple(self._arms(draft.names["factor"], pairs, draft))}
 
-    def _same(self, pairs: Sequence[tuple[Cell, Cell]], seeds: Sequence[int]) -> Same:
+    def _same(self, pairs: Sequence[tuple[Levels, Levels]], seeds: Sequence[int]) -> Same:
         if all(self._agree(self._predicted, pair, seeds) for pair in pairs):
             return "predictions"
         return "right" if all(self._agree(self._right, pair, seeds) for pair in pairs) else ""
 
     def _agree(
         self,
-        digests: Mapping[Cell, Sequence[bytes]],
-        pair: tuple[Cell, Cell],
+        digests: Mapping[Levels, Sequence[bytes]],
+        pair: tuple[Levels, Levels],
         seeds: Sequence[int],
     ) -> bool:
         a, b = pair
@@ -152,7 +152,7 @@ class _Rows:
         return all(digests[a][of_a[seed]] == digests[b][of_b[seed]] for seed in seeds)
 
     def _arms(
-        self, factor: str, pairs: Sequence[tuple[Cell, Cell]], draft: _Draft
+        self, factor: str, pairs: Sequence[tuple[Levels, Levels]], draft: _Draft
     ) -> Iterator[tuple[str, str]]:
         """Other factors' levels with which every pair's predictions are the same."""
         for at, other in enumerate(self._grid.factors):

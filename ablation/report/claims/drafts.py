@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation.report.claims.claim import (
-    Cell,
     CellContrast,
     Claim,
     Interaction,
     LevelEffect,
+    Levels,
     cell_name,
 )
 from ablation.report.claims.statistics import right_or_wrong
@@ -25,16 +25,16 @@ class _Grid:
 
     def __init__(
         self,
-        cells: Mapping[Cell, NDArray[np.bool_]],
+        cells: Mapping[Levels, NDArray[np.bool_]],
         factors: Sequence[str],
-        seeds: Mapping[Cell, Sequence[int]],
+        seeds: Mapping[Levels, Sequence[int]],
         baseline: Mapping[str, str],
     ) -> None:
         if len(set(factors)) != len(factors):
             raise ValueError(f"a factor is named twice: {', '.join(factors)}")
         self.factors = tuple(factors)
-        self.tables: dict[Cell, NDArray[np.int8]] = {}
-        self.rows: dict[Cell, dict[int, int]] = {}
+        self.tables: dict[Levels, NDArray[np.int8]] = {}
+        self.rows: dict[Levels, dict[int, int]] = {}
         for cell, table in cells.items():
             name = f"cell ({cell_name(cell)})"
             if len(cell) != len(factors):
@@ -72,11 +72,11 @@ class _Grid:
         """The levels of a factor but its baseline."""
         return [v for v in self.levels[at] if v != self.baseline[self.factors[at]]]
 
-    def table(self, cell: Cell, seeds: Sequence[int]) -> NDArray[np.int8]:
+    def table(self, cell: Levels, seeds: Sequence[int]) -> NDArray[np.int8]:
         rows = self.rows[cell]
         return self.tables[cell][[rows[seed] for seed in seeds]]
 
-    def shared_seeds(self, cells: Iterable[Cell]) -> tuple[int, ...]:
+    def shared_seeds(self, cells: Iterable[Levels]) -> tuple[int, ...]:
         """In the order of the first cell."""
         first, *others = cells
         return tuple(s for s in self.rows[first] if all(s in self.rows[cell] for cell in others))
@@ -88,12 +88,12 @@ class _Draft:
 
     kind: type[Claim]
     names: dict[str, Any]  # What `kind` holds beyond every claim's fields.
-    weights: dict[Cell, int]
+    weights: dict[Levels, int]
     matched: int
     seeds: tuple[int, ...]
     # Pairs of cells that are alike in all but what the claim is about; of an interaction, those
     # of its first factor, then those of its second.
-    pairs: tuple[tuple[tuple[Cell, Cell], ...], ...]
+    pairs: tuple[tuple[tuple[Levels, Levels], ...], ...]
 
     @property
     def first_sign(self) -> int:
@@ -157,7 +157,7 @@ def _averaged(
     grid: _Grid,
     kind: type[Claim],
     names: dict[str, Any],
-    terms: list[dict[Cell, int]],
+    terms: list[dict[Levels, int]],
     without: tuple[int, ...],
 ) -> Iterator[_Draft]:
     """The mean of those terms whose cells are all there, if any is.
@@ -189,14 +189,14 @@ def _averaged(
     yield _Draft(kind, names, weights, len(used), in_order, pairs)
 
 
-def _neighbours(cells: Iterable[Cell], at: int) -> Iterator[tuple[Cell, Cell]]:
+def _neighbours(cells: Iterable[Levels], at: int) -> Iterator[tuple[Levels, Levels]]:
     """Pairs of these cells that differ in the level at one place only."""
-    by_rest: dict[Cell, list[Cell]] = defaultdict(list)
+    by_rest: dict[Levels, list[Levels]] = defaultdict(list)
     for cell in cells:
         by_rest[_with(cell, {at: ""})].append(cell)
     for alike in by_rest.values():
         yield from combinations(alike, 2)
 
 
-def _with(cell: Cell, levels: Mapping[int, str]) -> Cell:
+def _with(cell: Levels, levels: Mapping[int, str]) -> Levels:
     return tuple(levels.get(at, level) for at, level in enumerate(cell))

@@ -1,16 +1,17 @@
 """The cells that answered the same pictures, compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ablation.report.claims.claim import Comparison
+from ablation.report.claims.claim import Comparison, Levels
 from ablation.report.claims.comparison import compare
 from ablation.report.claims.statistics import MeanAccuracy
 from ablation.report.evidence.answers import Answers
-from ablation.report.evidence.cells import Cell
+from ablation.report.evidence.cells import Cell, Lost
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,12 @@ class Group:
     """The cells that answered the same pictures, compared. Most studies are one group.
 
     Attributes:
-        name: what tells it from the other groups ("data digits"); empty where there is one only.
+        name: what distinguishes it from the other groups ("data digits"); empty where it is alone.
         cells: in the order in which their levels were asked for.
+        compared: the factors that are compared in this group: all of the study's where it is alone,
+            otherwise those with more than one level here.
+        levels: each factor of the study → its levels; where there are more groups, those here.
+        lost: the levels of the cells in which all runs diverged that belong to this group.
         comparison: what can be claimed of those in which no run diverged; None where there is no
             such cell, or their predictions can't be read.
         right: these cells' levels → right or wrong, of shape (n_seeds, n_pictures).
@@ -28,9 +33,12 @@ class Group:
 
     name: str
     cells: tuple[Cell, ...]
+    compared: tuple[str, ...]
+    levels: Mapping[str, tuple[str, ...]]
+    lost: tuple[tuple[str, ...], ...]
     comparison: Comparison | None
-    right: Mapping[tuple[str, ...], NDArray[np.bool_]]
-    intervals: Mapping[tuple[str, ...], MeanAccuracy]
+    right: Mapping[Levels, NDArray[np.bool_]]
+    intervals: Mapping[Levels, MeanAccuracy]
 
     @property
     def ranked(self) -> list[Cell]:
@@ -43,16 +51,35 @@ class Group:
         """Those in which some seeds diverged, in order."""
         return [cell for cell in self.cells if cell.diverged]
 
+    def shared_seeds(self, cells: Iterable[Levels]) -> list[int]:
+        """The seeds that all of these cells have, increasing; none without cells."""
+        seeds = [set(self._seeds[levels]) for levels in cells]
+        return sorted(set.intersection(*seeds)) if seeds else []
+
+    def answers_of(self, levels: Levels, seeds: Sequence[int]) -> NDArray[np.bool_]:
+        """Right or wrong in a cell's runs of these seeds, (n_seeds, n_pictures)."""
+        return self.of_seeds(self.right[levels], levels, seeds)
+
+    def of_seeds(
+        self, right: NDArray[np.bool_], levels: Levels, seeds: Sequence[int]
+    ) -> NDArray[np.bool_]:
+        """The rows of these seeds in a table that has a row for each seed of a cell."""
+        return right[[self._seeds[levels].index(seed) for seed in seeds]]
+
+    @cached_property
+    def _seeds(self) -> dict[tuple[str, ...], tuple[int, ...]]:
+        return {cell.levels: cell.seeds for cell in self.cells}
+
 
 def tables_of_answers(
     cells: Sequence[Cell], answers: Answers
-) -> dict[int | None, dict[tuple[str, ...], NDArray[np.bool_]]]:
+) -> dict[int | None, dict[Levels, NDArray[np.bool_]]]:
     """For each set of pictures, its cells' levels → right or wrong, (n_seeds, n_pictures).
 
     Cells with a run whose predictions could not be read, or were made on other pictures than its
     other runs', are under None, with empty tables.
     """
-    found: dict[int | None, dict[tuple[str, ...], NDArray[np.bool_]]] = {}
+    found: dict[int | None, dict[Levels, NDArray[np.bool_]]] = {}
     for cell in cells:
         sets = {answers.pictures.get(run_id) for run_id in cell.run_ids}
         same = sets.pop() if len(sets) == 1 else None
@@ -67,14 +94,16 @@ def tables_of_answers(
 
 def group(
     cells: Sequence[Cell],
+    lost: Sequence[Lost],
     answers: Answers,
-    factors: Mapping[str, Sequence[str]],
+    factors: Mapping[str, tuple[str, ...]],
     baseline: Mapping[str, str],
 ) -> list[Group]:
     """Compare the cells that answered the same pictures.
 
     Args:
         cells: of the study.
+        lost: the cells in which all runs diverged.
         answers: of the runs.
         factors: those of the cells → their levels, in the order in which they were asked for.
         baseline: factor → the level that the others are compared with, else the first.
@@ -85,32 +114,62 @@ def group(
     for pictures, tables in parts.items():
         members = tuple(by_levels[levels] for levels in tables)
         name = _what_is_common(members, cells, list(factors)) if len(parts) > 1 else ""
+        right = {} if pictures is None else _without_diverged(tables, by_levels)
         if pictures is None:
             unread = "predictions can't be read"
             name = f"{name} ({unread})" if name else unread
-            groups.append(Group(name, members, None, {}, {}))
-            continue
-        tables = {
-            levels: right for levels, right in tables.items() if not by_levels[levels].diverged
-        }
-        if not tables:
-            groups.append(Group(name, members, None, {}, {}))
-            continue
-        usual = {}
-        for at, (factor, known) in enumerate(factors.items()):
-            present = {levels[at] for levels in tables}
-            wanted = [baseline[factor]] if factor in baseline else []
-            usual[factor] = next(level for level in (*wanted, *known) if level in present)
-        seeds = {cell.levels: cell.seeds for cell in members}
-        predicted = {
-            cell.levels: np.stack([answers.predicted[run_id] for run_id in cell.run_ids])
-            for cell in members
-            if cell.levels in tables and all(run_id in answers.predicted for run_id in cell.run_ids)
-        }
-        comparison = compare(tables, list(factors), seeds, usual, predicted)
-        intervals = {mean.cell: mean.accuracy for mean in comparison.cells}
-        groups.append(Group(name, members, comparison, tables, intervals))
+        compared, levels = _scope(members, factors, is_alone=len(parts) == 1)
+        here = [one.levels for one in lost if _is_within(one.levels, levels)]
+        comparison = _comparison(members, right, answers, factors, baseline) if right else None
+        intervals = {mean.cell: mean.accuracy for mean in comparison.cells} if comparison else {}
+        groups.append(
+            Group(name, members, compared, levels, tuple(here), comparison, right, intervals)
+        )
     return groups
+
+
+def _without_diverged(
+    tables: Mapping[Levels, NDArray[np.bool_]], cells: Mapping[Levels, Cell]
+) -> dict[Levels, NDArray[np.bool_]]:
+    return {levels: right for levels, right in tables.items() if not cells[levels].diverged}
+
+
+def _scope(
+    members: Sequence[Cell], factors: Mapping[str, tuple[str, ...]], is_alone: bool
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """The factors that are compared in a group, and each factor's levels in it."""
+    if is_alone:
+        return tuple(factors), dict(factors)
+    levels = {}
+    for at, (factor, known) in enumerate(factors.items()):
+        here = {cell.levels[at] for cell in members}
+        levels[factor] = tuple(level for level in known if level in here)
+    return tuple(factor for factor, here in levels.items() if len(here) > 1), levels
+
+
+def _is_within(cell: Levels, levels: Mapping[str, tuple[str, ...]]) -> bool:
+    return all(level in known for level, known in zip(cell, levels.values(), strict=True))
+
+
+def _comparison(
+    members: Sequence[Cell],
+    right: Mapping[Levels, NDArray[np.bool_]],
+    answers: Answers,
+    factors: Mapping[str, Sequence[str]],
+    baseline: Mapping[str, str],
+) -> Comparison:
+    usual = {}
+    for at, (factor, known) in enumerate(factors.items()):
+        present = {levels[at] for levels in right}
+        wanted = [baseline[factor]] if factor in baseline else []
+        usual[factor] = next(level for level in (*wanted, *known) if level in present)
+    seeds = {cell.levels: cell.seeds for cell in members}
+    predicted = {
+        cell.levels: np.stack([answers.predicted[run_id] for run_id in cell.run_ids])
+        for cell in members
+        if cell.levels in right and all(run_id in answers.predicted for run_id in cell.run_ids)
+    }
+    return compare(right, list(factors), seeds, usual, predicted)
 
 
 def _what_is_common(members: Sequence[Cell], cells: Sequence[Cell], factors: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ablation.config import ReportConfig
 from ablation.errors import ConfigError
 from ablation.report.claims import groups
-from ablation.report.claims.groups import Group
+from ablation.report.claims.findings import Findings, findings
 from ablation.report.claims.statistics import MeanAccuracy, mean_interval
 from ablation.report.evidence import answers, integrity, runs
 from ablation.report.evidence import cells as cell_formation
@@ -49,7 +49,7 @@ class Results:
     runs: Runs
     cells: Sequence[Cell]
     lost: Sequence[Lost]
-    groups: Sequence[Group]
+    groups: Sequence[Findings]
     checks: Sequence[Check]
     test: Mapping[tuple[str, ...], MeanAccuracy]
     held_back: Mapping[tuple[str, ...], NDArray[np.bool_]]
@@ -120,7 +120,10 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
         if pictures is not None
         for levels, right in part.items()
     }
-    compared = groups.group(cells, answers, found.factors, config.baseline)
+    compared = [
+        findings(group, tested)
+        for group in groups.group(cells, lost, answers, found.factors, config.baseline)
+    ]
     best = [cell for group in compared for cell in group.ranked[:MOST_CURVES]]
     drawn = {run_id for cell in best for run_id in cell.run_ids}
     shown = found.table[found.table.run_id.isin(drawn)]

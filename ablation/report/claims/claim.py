@@ -27,7 +27,7 @@ class Claim:
     same: Same = ""  # What its two sides have in common, in every seed and every pair of cells.
 
     @property
-    def told_apart(self) -> bool:
+    def significant(self) -> bool:
         """Whether the report says that there is a difference."""
         # A corrected p-value is never below the raw one, so the interval then leaves out 0 too.
         return self.corrected_p < 1 - self.found.confidence and self.found.excludes_zero

@@ -3,7 +3,7 @@
 A claim is a weighted sum of cells over the seeds that these share: a contrast of two cells, a
 level's effect against the baseline level, averaged over matched cells, or an interaction of two
 factors. All claims of a report form one family: their p-values are corrected together (Holm, with
-weights), and only what survives is `told_apart`. So whatever a reader picks out of a report
+weights), and only what survives is `significant`. So whatever a reader picks out of a report
 without any true difference, it claims one in at most 5 % of studies.
 """
 
@@ -27,10 +27,12 @@ from ablation.report.claims.claim import (
     Same,
 )
 from ablation.report.claims.correction import holm
-from ablation.report.claims.drafts import _Draft, _Grid, _interactions, _level_effects, _pairs
+from ablation.report.claims.drafts import Draft, Grid, effects_of, interactions_of, pairs_of
 from ablation.report.claims.shares import variance_shares
 from ablation.report.claims.statistics import Contrast, mean_effects, mean_interval
 
+#: Of all intervals; claims hold at 1 - CONFIDENCE together.
+CONFIDENCE = 0.95
 _VALUES_AT_ONCE = 2_000_000  # Entries of the tables that are analysed together: about 16 MB.
 
 
@@ -40,78 +42,80 @@ def compare(
     seeds: Mapping[Levels, Sequence[int]],
     baseline: Mapping[str, str] | None = None,
     predicted: Mapping[Levels, NDArray[np.integer]] | None = None,
-    confidence: float = 0.95,
-    all_pairs_up_to: int = 24,
 ) -> Comparison:
     """Make every claim of a report.
 
+    Intervals are of 95 %, and all claims together hold at 5 %. With many cells not all pairs are
+    compared, see `drafts.ALL_PAIRS_UP_TO`.
+
     Args:
-        cells: Right or wrong, of shape (n_seeds, n_images), by the cell's levels in the order of
+        cells: right or wrong, of shape (n_seeds, n_pictures), by the cell's levels in the order of
             `factors`. All cells answer the same pictures in the same order. Cells may be missing.
-        factors: The names of the factors.
-        seeds: Of each cell, the seed of each row of its table. Cells are paired on the seeds that
+        factors: their names.
+        seeds: of each cell, the seed of each row of its table. Cells are paired on the seeds that
             they share, and not compared if there are none.
-        baseline: Of some or all factors, the level that the others are compared with; else the
-            level met first.
-        predicted: The classes predicted, of the shape of the cell's table, each a number that
-            stands for one class in all cells; of some or all cells.
-        confidence: Of all intervals, between 0 and 1; claims hold at 1 - confidence over all.
-        all_pairs_up_to: With more cells than this, each cell is compared with one only: the cell
-            of all baseline levels, or the first of those nearest to it. Which one does not depend
-            on the results, so that no correction is needed for having chosen it.
+        baseline: of some or all factors, the level that the others are compared with; for the rest
+            it is the level that comes first.
+        predicted: the predicted classes of some or all cells, of the shape of the cell's table;
+            each number stands for the same class in all cells.
 
     Raises:
-        ValueError: If a cell's key, table or seeds do not fit the others, or a baseline is unknown.
+        ValueError: a cell's key, table or seeds do not fit the others, or a baseline is unknown.
     """
-    grid = _Grid(cells, factors, seeds, baseline or {})
-    drafts = [*_pairs(grid, all_pairs_up_to), *_level_effects(grid), *_interactions(grid)]
-    # A claim made twice, such as the only pair of a factor's levels, is one member of the family.
-    family: dict[tuple[object, ...], _Draft] = {}
-    weights: dict[tuple[object, ...], float] = defaultdict(float)
-    n_of_kind = Counter(draft.kind for draft in drafts)
-    for draft in drafts:
-        family.setdefault(draft.identity, draft)
-        # Effects, interactions and pairs of cells share the chance of a false claim in equal
-        # parts: else the few questions that a study was made for would drown in its many pairs.
-        weights[draft.identity] += 1 / n_of_kind[draft.kind]
-    found = _contrasts(grid, list(family.values()), confidence)
-    p_values = [contrast.p_value for contrast in found]
-    corrected = holm(p_values, [weights[identity] for identity in family])
-    figures = dict(zip(family, zip(found, corrected, strict=True), strict=True))
-    rows = _Rows(grid, predicted or {})
-
-    claims: list[Claim] = []
-    for draft in drafts:
-        contrast, corrected_p = figures[draft.identity]
-        if draft.first_sign != family[draft.identity].first_sign:
-            contrast = contrast.reversed()
-        claims.append(
-            draft.kind(
-                found=contrast,
-                corrected_p=float(corrected_p),
-                n_claims=len(family),
-                **draft.names,
-                **rows.in_common(draft),
-            )
-        )
+    grid = Grid(cells, factors, seeds, baseline or {})
+    drafts = [*pairs_of(grid), *effects_of(grid), *interactions_of(grid)]
+    claims = _claims(grid, drafts, _Rows(grid, predicted or {}))
     return Comparison(
         factors=grid.factors,
         baseline=grid.baseline,
         cells=tuple(
-            CellMean(cell, mean_interval(table, confidence)) for cell, table in grid.tables.items()
+            CellMean(cell, mean_interval(table, CONFIDENCE)) for cell, table in grid.tables.items()
         ),
         contrasts=tuple(claim for claim in claims if isinstance(claim, CellContrast)),
         effects=tuple(claim for claim in claims if isinstance(claim, LevelEffect)),
         interactions=tuple(claim for claim in claims if isinstance(claim, Interaction)),
         shares=_shares(grid),
-        n_claims=len(family),
+        n_claims=claims[0].n_claims if claims else 0,
     )
+
+
+def _claims(grid: Grid, drafts: Sequence[Draft], rows: "_Rows") -> list[Claim]:
+    """Each draft with its contrast and its p-value, corrected for all of them."""
+    # A claim made twice, such as the only pair of a factor's levels, is one member of the family.
+    family: dict[tuple[object, ...], Draft] = {}
+    for draft in drafts:
+        family.setdefault(draft.identity, draft)
+    contrasts = _contrasts(grid, list(family.values()))
+    weights = _weights(drafts)
+    corrected = holm([found.p_value for found in contrasts], [weights[key] for key in family])
+    of_family = dict(zip(family, zip(contrasts, corrected, strict=True), strict=True))
+    claims = []
+    for draft in drafts:
+        found, corrected_p = of_family[draft.identity]
+        if draft.first_sign != family[draft.identity].first_sign:
+            found = found.reversed()
+        common = {"corrected_p": float(corrected_p), "n_claims": len(family)}
+        claims.append(draft.kind(found=found, **common, **draft.names, **rows.in_common(draft)))
+    return claims
+
+
+def _weights(drafts: Sequence[Draft]) -> dict[tuple[object, ...], float]:
+    """Of each member of the family, its weight in the correction.
+
+    Effects, interactions and pairs of cells share the chance of a false claim in equal parts:
+    otherwise the few questions that a study was made for would be lost among its many pairs.
+    """
+    n_of_kind = Counter(draft.kind for draft in drafts)
+    weights: dict[tuple[object, ...], float] = defaultdict(float)
+    for draft in drafts:
+        weights[draft.identity] += 1 / n_of_kind[draft.kind]
+    return weights
 
 
 class _Rows:
     """What each run answered, in a form that is quickly compared."""
 
-    def __init__(self, grid: _Grid, predicted: Mapping[Levels, NDArray[np.integer]]) -> None:
+    def __init__(self, grid: Grid, predicted: Mapping[Levels, NDArray[np.integer]]) -> None:
         self._grid = grid
         self._right = {cell: self._digests(table) for cell, table in grid.tables.items()}
         self._predicted = {cell: self._digests(table) for cell, table in predicted.items()}
@@ -121,7 +125,7 @@ class _Rows:
         rows = np.ascontiguousarray(table)
         return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
 
-    def in_common(self, draft: _Draft) -> dict[str, Any]:
+    def in_common(self, draft: Draft) -> dict[str, Any]:
         """The fields of a claim that say where its sides answered the same."""
         sides = [self._same(pairs, draft.seeds) for pairs in draft.pairs]
         if draft.kind is Interaction:
@@ -152,7 +156,7 @@ class _Rows:
         return all(digests[a][of_a[seed]] == digests[b][of_b[seed]] for seed in seeds)
 
     def _arms(
-        self, factor: str, pairs: Sequence[tuple[Levels, Levels]], draft: _Draft
+        self, factor: str, pairs: Sequence[tuple[Levels, Levels]], draft: Draft
     ) -> Iterator[tuple[str, str]]:
         """Other factors' levels with which every pair's predictions are the same."""
         for at, other in enumerate(self._grid.factors):
@@ -164,7 +168,7 @@ class _Rows:
                     yield other, level
 
 
-def _contrasts(grid: _Grid, drafts: Sequence[_Draft], confidence: float) -> list[Contrast]:
+def _contrasts(grid: Grid, drafts: Sequence[Draft]) -> list[Contrast]:
     """The figures of each draft, in order; tables of one shape are analysed together."""
     alike: dict[tuple[int, float], list[int]] = {}
     for n, draft in enumerate(drafts):
@@ -172,23 +176,23 @@ def _contrasts(grid: _Grid, drafts: Sequence[_Draft], confidence: float) -> list
         alike.setdefault((len(draft.seeds), limit), []).append(n)
     found: dict[int, Contrast] = {}
     for (n_seeds, limit), members in alike.items():
-        at_once = max(_VALUES_AT_ONCE // (n_seeds * grid.n_images), 1)
+        at_once = max(_VALUES_AT_ONCE // (n_seeds * grid.n_pictures), 1)
         for start in range(0, len(members), at_once):
             batch = members[start : start + at_once]
             tables = np.stack([_differences(grid, drafts[n]) for n in batch])
-            found.update(zip(batch, mean_effects(tables, confidence, limit), strict=True))
+            found.update(zip(batch, mean_effects(tables, CONFIDENCE, limit), strict=True))
     return [found[n] for n in range(len(drafts))]
 
 
-def _differences(grid: _Grid, draft: _Draft) -> NDArray[np.float64]:
+def _differences(grid: Grid, draft: Draft) -> NDArray[np.float64]:
     # Whole numbers until the end: equal answers then give exactly 0.
-    total = np.zeros((len(draft.seeds), grid.n_images), dtype=np.int32)
+    total = np.zeros((len(draft.seeds), grid.n_pictures), dtype=np.int32)
     for cell, weight in draft.weights.items():
         total += weight * grid.table(cell, draft.seeds)
     return total / draft.matched
 
 
-def _shares(grid: _Grid) -> dict[str, float] | None:
+def _shares(grid: Grid) -> dict[str, float] | None:
     varied = [at for at, levels in enumerate(grid.levels) if len(levels) > 1]
     full = list(product(*grid.levels))
     if not varied or len(full) != len(grid.tables):

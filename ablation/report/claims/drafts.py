@@ -19,8 +19,13 @@ from ablation.report.claims.claim import (
 )
 from ablation.report.claims.statistics import right_or_wrong
 
+#: With more cells than this, each is compared with one only: the cell of all baseline levels, or
+#: the first of those nearest to it. Which one does not depend on the results, so that no correction
+#: is needed for having chosen it.
+ALL_PAIRS_UP_TO = 24
 
-class _Grid:
+
+class Grid:
     """The cells, checked: tables as signed integers, rows by seed, levels in the order met."""
 
     def __init__(
@@ -65,7 +70,7 @@ class _Grid:
             self.baseline[factor] = level
 
     @property
-    def n_images(self) -> int:
+    def n_pictures(self) -> int:
         return int(next(iter(self.tables.values())).shape[1])
 
     def other_levels(self, at: int) -> list[str]:
@@ -83,7 +88,7 @@ class _Grid:
 
 
 @dataclass(frozen=True)
-class _Draft:
+class Draft:
     """A claim before its figures: the sum of weighted cells, divided by `matched`."""
 
     kind: type[Claim]
@@ -106,9 +111,9 @@ class _Draft:
         return terms, self.matched, frozenset(self.seeds)
 
 
-def _pairs(grid: _Grid, all_pairs_up_to: int) -> Iterator[_Draft]:
+def pairs_of(grid: Grid) -> Iterator[Draft]:
     cells = list(grid.tables)
-    if len(cells) <= all_pairs_up_to:
+    if len(cells) <= ALL_PAIRS_UP_TO:
         pairs = list(combinations(cells, 2))
     else:
         usual = tuple(grid.baseline.values())
@@ -118,10 +123,10 @@ def _pairs(grid: _Grid, all_pairs_up_to: int) -> Iterator[_Draft]:
         seeds = grid.shared_seeds((a, b))
         if seeds:
             names = {"factors": grid.factors, "a": a, "b": b}
-            yield _Draft(CellContrast, names, {a: 1, b: -1}, 1, seeds, (((a, b),),))
+            yield Draft(CellContrast, names, {a: 1, b: -1}, 1, seeds, (((a, b),),))
 
 
-def _level_effects(grid: _Grid) -> Iterator[_Draft]:
+def effects_of(grid: Grid) -> Iterator[Draft]:
     for at, factor in enumerate(grid.factors):
         baseline = grid.baseline[factor]
         for level in grid.other_levels(at):
@@ -134,7 +139,7 @@ def _level_effects(grid: _Grid) -> Iterator[_Draft]:
             yield from _averaged(grid, LevelEffect, names, pairs, without=(at,))
 
 
-def _interactions(grid: _Grid) -> Iterator[_Draft]:
+def interactions_of(grid: Grid) -> Iterator[Draft]:
     for i, j in combinations(range(len(grid.factors)), 2):
         factors = (grid.factors[i], grid.factors[j])
         baselines = (grid.baseline[factors[0]], grid.baseline[factors[1]])
@@ -154,12 +159,12 @@ def _interactions(grid: _Grid) -> Iterator[_Draft]:
 
 
 def _averaged(
-    grid: _Grid,
+    grid: Grid,
     kind: type[Claim],
     names: dict[str, Any],
     terms: list[dict[Levels, int]],
     without: tuple[int, ...],
-) -> Iterator[_Draft]:
+) -> Iterator[Draft]:
     """The mean of those terms whose cells are all there, if any is.
 
     All of them must share their seeds. Where some cells lack seeds that others have, the seeds are
@@ -186,7 +191,7 @@ def _averaged(
     names = {**names, "matched": len(used), "possible": possible}
     in_order = tuple(seed for seed in grid.rows[next(iter(weights))] if seed in best)
     pairs = tuple(tuple(_neighbours(weights, at)) for at in without)
-    yield _Draft(kind, names, weights, len(used), in_order, pairs)
+    yield Draft(kind, names, weights, len(used), in_order, pairs)
 
 
 def _neighbours(cells: Iterable[Levels], at: int) -> Iterator[tuple[Levels, Levels]]:

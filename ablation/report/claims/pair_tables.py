@@ -1,4 +1,4 @@
-"""Accuracy by the levels of two factors, at each combination of the others or averaged over them."""
+"""Accuracy by the levels of two factors, at each level of the others or averaged over them."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from ablation.report.claims.statistics import Contrast, _critical_value, _known_from
+from ablation.report.claims.statistics import Contrast
+from ablation.report.claims.two_way import critical_value, variance_of_sum
 
 
 @dataclass(frozen=True)
@@ -44,25 +45,25 @@ def needed(found: Contrast, difference: float = 0.01, power: float = 0.8) -> Nee
     alpha = 1 - found.confidence
     many_seeds = found.n_seeds > 1
 
-    def tells(n_seeds: int, n_images: int) -> bool:
+    def tells(n_seeds: int, n_pictures: int) -> bool:
         if many_seeds and n_seeds == 1:
             return False
         residual = parts.residual or 0.0
-        variance, sources = _known_from(
-            np.array([residual + n_images * (parts.seed or 0.0)]),
+        variance, sources = variance_of_sum(
+            np.array([residual + n_pictures * (parts.seed or 0.0)]),
             np.array([residual + n_seeds * parts.picture]),
             np.array([residual]),
             seed_freedom=max(n_seeds - 1, 1),
-            picture_freedom=np.array([max(n_images - 1, 1)]),
+            picture_freedom=np.array([max(n_pictures - 1, 1)]),
         )
-        error = np.sqrt(variance[0] / (n_seeds * n_images))
+        error = np.sqrt(variance[0] / (n_seeds * n_pictures))
         return bool(
-            (_critical_value(alpha, sources)[0] + special.ndtri(power)) * error <= difference
+            (critical_value(alpha, sources)[0] + special.ndtri(power)) * error <= difference
         )
 
     return Needed(
         difference=difference,
-        seeds=_smallest(lambda n: tells(n, found.n_images)) if many_seeds else None,
+        seeds=_smallest(lambda n: tells(n, found.n_pictures)) if many_seeds else None,
         pictures=_smallest(lambda n: tells(found.n_seeds, n)),
     )
 

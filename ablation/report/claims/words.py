@@ -19,7 +19,7 @@ def in_words(claim: Claim, difference: float = 0.01) -> str:
         claim = _turned(claim)
     found = claim.found
     one_seed = found.n_seeds == 1
-    scope = f"{_count(found.n_seeds, 'seed')}, {_count(found.n_images, 'picture')}"
+    scope = f"{_count(found.n_seeds, 'seed')}, {_count(found.n_pictures, 'picture')}"
     scope += _averaged_over(claim)
     if one_seed:
         scope += " (for new pictures, not for new seeds)"
@@ -27,7 +27,7 @@ def in_words(claim: Claim, difference: float = 0.01) -> str:
     if claim.same:
         return _nothing_changed(claim)
     ending = _where_nothing_changed(claim)
-    if claim.told_apart:
+    if claim.significant:
         return f"{start}{_verdict(claim, _figures(found))}, {scope}{ending}"
     sentence = f"{start}{_no_verdict(claim)}: {_figures(found)}, {scope}"
     if found.excludes_zero:
@@ -72,7 +72,7 @@ def _no_verdict(claim: Claim) -> str:
 
 def _nothing_changed(claim: Claim) -> str:
     """What is said in place of a difference where the two sides answered the same."""
-    scope = f"{_count(claim.found.n_seeds, 'seed')}, {_count(claim.found.n_images, 'picture')}"
+    scope = f"{_count(claim.found.n_seeds, 'seed')}, {_count(claim.found.n_pictures, 'picture')}"
     if isinstance(claim, Interaction):
         other = claim.factors[1 - claim.factors.index(claim.idle)]
         return (
@@ -168,7 +168,7 @@ def _what_it_takes(found: Contrast, difference: float) -> str:
     seeds = need.seeds and f"about {_rough(need.seeds)} seeds"
     pictures = need.pictures and f"{_rough(need.pictures)} pictures"
     if found.n_seeds == 1:
-        if not need.pictures or need.pictures <= found.n_images:
+        if not need.pictures or need.pictures <= found.n_pictures:
             return f"these pictures are enough {task} on these weights; other seeds may differ"
         return (
             f"about {pictures} would be needed {task} on these weights,"

@@ -61,7 +61,7 @@ def test_a_levels_effect_is_the_mean_over_matched_cells():
     )
     assert effect.found.difference == pytest.approx(by_hand)
     assert (effect.baseline, effect.matched, effect.possible) == ("scratch", 4, 4)
-    assert effect.told_apart
+    assert effect.significant
     assert [(e.factor, e.level) for e in found.effects] == [
         ("transfer", "frozen"),
         ("transfer", "full"),
@@ -86,8 +86,8 @@ def test_an_interaction_is_a_difference_of_differences():
         ]
     )
     assert both.found.difference == pytest.approx(by_hand)
-    assert both.told_apart
-    assert not any(i.told_apart for i in found.interactions if "reg" in i.factors)
+    assert both.significant
+    assert not any(i.significant for i in found.interactions if "reg" in i.factors)
     assert len(found.interactions) == 2 + 2 + 1
 
 
@@ -120,7 +120,7 @@ def test_a_large_effect_is_told_apart_with_three_seeds_in_a_grid_of_twelve():
     for n in range(20):
         cells, factors, seeds = study(frozen_is_better, seeds=3, images=150, rng=n)
         effects = compare(cells, factors, seeds, baseline={"transfer": "scratch"}).effects
-        told.append(next(e.told_apart for e in effects if e.level == "frozen"))
+        told.append(next(e.significant for e in effects if e.level == "frozen"))
     assert np.mean(told) > 0.8
 
 
@@ -139,7 +139,7 @@ def test_whatever_is_told_apart_has_an_interval_without_zero_and_a_small_correct
         cells, factors, seeds = study(frozen_is_better, seeds=1 + n % 4, images=40, rng=n)
         for claim in all_claims(compare(cells, factors, seeds)):
             assert claim.corrected_p >= claim.found.p_value
-            if claim.told_apart:
+            if claim.significant:
                 assert claim.found.excludes_zero
                 assert claim.corrected_p < 0.05
 
@@ -148,7 +148,7 @@ def test_reports_without_a_true_difference_hardly_ever_claim_one():
     claiming = 0
     for n in range(30):
         cells, factors, seeds = study(seeds=3, images=60, rng=n)
-        claiming += any(c.told_apart for c in all_claims(compare(cells, factors, seeds)))
+        claiming += any(c.significant for c in all_claims(compare(cells, factors, seeds)))
     assert claiming <= 5  # Of 30 at 5 %, that or fewer has a probability of 99.7 %.
 
 
@@ -277,9 +277,9 @@ def test_an_unknown_baseline_is_refused():
 # --- Words
 
 
-def found_as(difference, low, high, p_value=0.5, n_seeds=5, n_images=153, parts=None):
+def found_as(difference, low, high, p_value=0.5, n_seeds=5, n_pictures=153, parts=None):
     parts = parts or Components(0.0, 0.001, 0.05)
-    return Contrast(difference, low, high, p_value, n_seeds, n_images, 0.95, parts)
+    return Contrast(difference, low, high, p_value, n_seeds, n_pictures, 0.95, parts)
 
 
 def effect(found, corrected_p=None, n_claims=1, matched=1, level="l1", baseline="l2", factor="reg"):
@@ -355,7 +355,7 @@ def test_one_run_each_of_146_and_142_pictures_cannot_be_told_apart():
     right = np.arange(153)
     cells = {("l1",): right[None] < 146, ("l2",): right[None] < 142}
     (pair,) = compare(cells, ["reg"], {("l1",): [0], ("l2",): [0]}).contrasts
-    assert not pair.told_apart
+    assert not pair.significant
     assert in_words(pair).startswith(
         "on these weights, l1 and l2 can't be told apart: 2.6 points [-0.7, 5.8], 1 seed"
     )
@@ -409,7 +409,7 @@ def test_no_sentence_says_more_than_its_claim():
         for claim in all_claims(compare(cells, factors, seeds)):
             sentence = in_words(claim)
             says_so = " beats " in sentence or " higher with " in sentence
-            assert says_so == claim.told_apart
+            assert says_so == claim.significant
             low, high = map(float, re.search(r"\[(\S+), (\S+)\]", sentence).groups())
             if says_so:
                 assert low > 0

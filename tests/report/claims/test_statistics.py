@@ -24,12 +24,12 @@ from ablation.report.claims.statistics import (
 )
 
 
-def one_seed(only_a: int, only_b: int, both: int, n_images: int = 153):
+def one_seed(only_a: int, only_b: int, both: int, n_pictures: int = 153):
     """Two cells of one run each, by how many pictures either one alone gets right."""
-    a, b = np.zeros((2, 1, n_images), dtype=bool)
+    a, b = np.zeros((2, 1, n_pictures), dtype=bool)
     a[0, :only_a] = True
     b[0, only_a : only_a + only_b] = True
-    a[0, n_images - both :] = b[0, n_images - both :] = True
+    a[0, n_pictures - both :] = b[0, n_pictures - both :] = True
     return a, b
 
 
@@ -252,7 +252,7 @@ RIGHT = np.ones((2, 3), dtype=bool)
     ("a", "b", "message"),
     [
         (RIGHT, np.ones((3, 2), dtype=bool), "must be paired"),
-        (RIGHT[0], RIGHT[0], "not \\(n_seeds, n_images\\)"),
+        (RIGHT[0], RIGHT[0], "not \\(n_seeds, n_pictures\\)"),
         (RIGHT[:0], RIGHT[:0], "correct_a is empty"),
         (RIGHT[:, :0], RIGHT[:, :0], "correct_a is empty"),
         (RIGHT, np.full((2, 3), np.nan), "correct_b holds more than right"),
@@ -345,9 +345,9 @@ def test_holm_refuses_what_are_no_p_values(bad):
         holm(bad)
 
 
-def planned(n_seeds=5, n_images=153, seed=1e-4, picture=0.02, residual=0.05):
+def planned(n_seeds=5, n_pictures=153, seed=1e-4, picture=0.02, residual=0.05):
     parts = Components(seed, picture, residual)
-    return Contrast(0.0, -0.1, 0.1, 0.5, n_seeds, n_images, 0.95, parts)
+    return Contrast(0.0, -0.1, 0.1, 0.5, n_seeds, n_pictures, 0.95, parts)
 
 
 def test_what_is_needed_has_the_power_it_promises():

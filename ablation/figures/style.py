@@ -1,12 +1,24 @@
-"""The look of all figures: colours that colour-blind readers tell apart, and the sizes of tiles."""
+"""The look of all figures: one palette, and helpers that keep figures alike.
 
-#: Okabe and Ito's colours, told apart by colour-blind readers.
+The colours are those of Okabe and Ito (2008, "Color Universal Design"), which colour-blind readers
+can tell apart.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, AMBER, GREY, LIGHT, BLACK = "#56B4E9", "#E69F00", "#666666", "#D9D9D9", "#1a1a1a"
-#: Pixels: a thumbnail's side, the space around it, a line of text below it.
-SIDE, GAP, LINE = 112, 8, 15
 
 
 def shortened(text: str, length: int) -> str:
-    """The text, of which at most `length` characters are shown."""
+    """A text of at most `length` characters: a longer one is cut and ends in an ellipsis."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def simplify(panel: "Axes") -> None:
+    """Draw a faint grid, and no frame above and to the right."""
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(alpha=0.25, lw=0.6)

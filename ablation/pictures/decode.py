@@ -1,6 +1,6 @@
-"""From a picture file's bytes to the pixels that are trained on; or the reason why there are none.
+"""Decodes picture files: from bytes to pixels, or to the reason why a file can't be decoded.
 
-Imports no torch. Training and prediction read by the same function, with the run's settings.
+Training and prediction decode with the same function and the run's settings. Imports no torch.
 """
 
 import hashlib
@@ -17,33 +17,34 @@ from ablation.config import DataConfig
 
 Pixels = npt.NDArray[np.uint8]
 
-#: Modes of one channel whose values need more than the 8 bits of a pixel here.
+#: Pillow's modes of one channel whose values need more than 8 bits.
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
-#: Formats whose integers of up to 16 bits use their whole range, as the format or Pillow has it.
+#: Formats whose integers of up to 16 bits use their whole range, by definition or in Pillow.
 FULL_RANGE = ("PNG", "TIFF", "PPM", "JPEG2000")
-#: TIFF's tags and their values (TIFF 6.0, sections 8 and 19).
+#: TIFF's tags and values of them (TIFF 6.0, sections 8 and 19).
 BITS, PHOTOMETRIC, PLANAR, SAMPLE_FORMAT = 258, 262, 284, 339
 WHITE_IS_ZERO, SEPARATE, UNSIGNED = 0, 2, 1
-#: First bytes of TIFF and BigTIFF, of either byte order.
+#: First bytes of TIFF and BigTIFF files, in either byte order.
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-#: Formats whose further frames are no pictures of their own: layers, previews of the first.
+#: Formats whose further frames are layers or previews, not pictures.
 SINGLE = ("MPO", "PSD")
 
-# Beyond this limit Pillow only warns; beyond its double it refuses, which becomes a sentence here.
+# Pillow warns above a number of pixels and raises an error above twice that number, which `decode`
+# reports.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class DecodeError(Exception):
-    """No pixels can be had of a file; its text, without the file's name, says why."""
+    """A file that can't be decoded; its text says why, without the file's name."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How pixels are made of what a file holds.
+    """How the values in a file become pixels.
 
     Attributes:
-        background: red, green and blue, 0..255, below what is transparent.
-        value_range: which values are black and white where a file does not say; None refuses it.
+        background: red, green and blue, 0..255, shown through transparent pixels.
+        value_range: the values of black and white in files that don't say; None refuses these.
     """
 
     background: tuple[int, int, int] = (255, 255, 255)
@@ -51,6 +52,7 @@ class Reading:
 
     @classmethod
     def of(cls, config: DataConfig) -> "Reading":
+        """What the settings of a run say of it."""
         red, green, blue = config.background
         if config.value_range is None:
             return cls((red, green, blue))
@@ -60,40 +62,49 @@ class Reading:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a person should know of a decoded picture.
+    """What decoding tells of a picture, for remarks on it.
 
     Attributes:
-        mark: the same for the same pixels; seldom the same for others.
-        is_constant: whether all its pixels are alike.
-        n_frames: frames or pages of the file; the first is the picture.
-        values: the smallest and the largest, where they need more than 8 bits.
-        span: the values that became 0 and 255, where they need more than 8 bits.
+        pixel_hash: a hash of some of the pixels: equal for equal pictures, rarely for others.
+        is_constant: whether all pixels are equal.
+        n_frames: frames or pages in the file; the first is the picture.
+        values: the smallest and the largest value, where values need more than 8 bits.
+        value_range: the values that became 0 and 255, where values need more than 8 bits.
     """
 
-    mark: bytes
+    pixel_hash: bytes
     is_constant: bool
     n_frames: int = 1
     values: tuple[float, float] | None = None
-    span: tuple[float, float] | None = None
+    value_range: tuple[float, float] | None = None
 
 
 def decode(content: bytes, reading: Reading) -> tuple[Pixels, Facts]:
-    """A picture file's pixels, upright: shape (height, width, 3), 0..255.
+    """Decode a picture file.
+
+    Args:
+        content: the file's bytes.
+        reading: how its values become pixels.
+
+    Returns:
+        The pixels, turned upright as the file's EXIF data say: shape (height, width, 3), RGB,
+        0..255. And what decoding tells of the picture.
 
     Raises:
-        DecodeError: it is no picture, a damaged one, or one that can't be read without doubt.
+        DecodeError: the file is not a picture, is damaged, or does not say which of its values are
+            black and white.
     """
     try:
         with Image.open(io.BytesIO(content)) as picture:
             return _decode(picture, content, reading)
     except UnidentifiedImageError as error:
-        raise DecodeError(_unknown(content)) from error
+        raise DecodeError(_why_not_a_picture(content)) from error
     except Image.DecompressionBombError as error:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise DecodeError(f"has more than {most:,} pixels, the most that are read") from error
     except (DecodeError, KeyboardInterrupt):
         raise
-    # Pillow's readers raise nearly anything on a damaged file.
+    # Pillow's decoders raise many kinds of errors on damaged files.
     except Exception as error:
         kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
         raise DecodeError(f"{kind}{error}") from error
@@ -101,23 +112,23 @@ def decode(content: bytes, reading: Reading) -> tuple[Pixels, Facts]:
 
 def _decode(picture: Image.Image, content: bytes, reading: Reading) -> tuple[Pixels, Facts]:
     tags = dict(getattr(picture, "tag_v2", {}))
-    _refuse_misread(picture, content, tags)
+    _refuse_what_pillow_misreads(picture, content, tags)
     n_frames = 1 if picture.format in SINGLE else getattr(picture, "n_frames", 1)
     ImageOps.exif_transpose(picture, in_place=True)
-    values = span = None
+    values = value_range = None
     if picture.mode in DEEP_MODES or _sample_format(tags) != UNSIGNED:
-        deep = _values(picture, tags)
+        deep = _deep_values(picture, tags)
         values = float(deep.min()), float(deep.max())
-        span = _span(picture, deep, tags, reading)
-        pixels = _grey(picture, deep, span, tags, reading)
+        value_range = _value_range(picture, deep, tags, reading)
+        pixels = _scaled_to_pixels(picture, deep, value_range, tags, reading)
     elif picture.has_transparency_data:
-        pixels = np.asarray(_over(picture, content, reading.background))
+        pixels = np.asarray(_on_background(picture, content, reading.background))
     else:
         pixels = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
-    return pixels, Facts(*_look(pixels), n_frames, values, span)
+    return pixels, Facts(_hash(pixels), _is_constant(pixels), n_frames, values, value_range)
 
 
-def _unknown(content: bytes) -> str:
+def _why_not_a_picture(content: bytes) -> str:
     if not content:
         return "an empty file"
     if content.startswith(TIFF_MAGIC):
@@ -126,62 +137,64 @@ def _unknown(content: bytes) -> str:
             "save it with 8 bits a channel"
         )
     if content[4:8] == b"ftyp":
-        return "a film, or a HEIC or AVIF picture, which is not read here; convert it"
+        return "a video, or a HEIC or AVIF picture that Pillow does not read; convert it"
     return "not a picture"
 
 
-def _refuse_misread(picture: Image.Image, content: bytes, tags: dict[int, Any]) -> None:
-    """Of what Pillow would read wrongly without a word."""
+def _refuse_what_pillow_misreads(
+    picture: Image.Image, content: bytes, tags: dict[int, Any]
+) -> None:
+    """Refuse files of which Pillow would decode wrong pixels without an error."""
     if tags.get(PLANAR) == SEPARATE and max(tags.get(BITS, (1,))) > 8:
         raise DecodeError(
-            "a TIFF of 16 bits whose channels lie apart, which Pillow reads wrongly; "
-            "save it with its channels together, or with 8 bits"
+            "a TIFF of 16 bits whose channels are stored one after the other, which Pillow reads "
+            "wrongly; save it with interleaved channels, or with 8 bits"
         )
     is_key = isinstance(picture.info.get("transparency"), tuple)
     if picture.format == "PNG" and is_key and _png_bits(content) == 16:
         raise DecodeError(
-            "a PNG of 16 bits with a transparent colour, of which Pillow reads 8 bits; "
+            "a PNG of 16 bits with a transparent colour, of which Pillow reads only 8 bits; "
             "save it with an alpha channel"
         )
 
 
 def _png_bits(content: bytes) -> int:
-    """Bits a channel, of the file's header."""
+    """Bits of each channel, from the header of a PNG."""
     return content[24]
 
 
 def _sample_format(tags: dict[int, Any]) -> int:
-    """A TIFF's kind of numbers; others have unsigned integers, or a mode of their own."""
+    """The type of a TIFF's numbers; other formats have unsigned ones, or a mode for others."""
     formats = tags.get(SAMPLE_FORMAT, (UNSIGNED,))
     return int(formats[0] if isinstance(formats, tuple) else formats)
 
 
-def _values(picture: Image.Image, tags: dict[int, Any]) -> npt.NDArray[Any]:
-    """A grey picture's values as the file has them: shape (height, width)."""
+def _deep_values(picture: Image.Image, tags: dict[int, Any]) -> npt.NDArray[Any]:
+    """The values of a grey picture as they are in the file: shape (height, width)."""
     values = np.asarray(picture)
-    # Pillow's modes have neither signed bytes nor unsigned integers of 32 bits.
+    # Pillow has no modes for signed bytes and unsigned integers of 32 bits.
     if values.dtype == np.uint8:
         values = values.view(np.int8)
     elif values.dtype == np.int32 and tags.get(BITS) == (32,) and _sample_format(tags) == UNSIGNED:
         values = values.view(np.uint32)
     if values.ndim != 2:
-        raise DecodeError("colours of signed numbers; save it with 8 bits a channel")
+        raise DecodeError("its colours are signed numbers; save it with 8 bits a channel")
     if not np.isfinite(values).all():
-        raise DecodeError("some of its values are no finite numbers (NaN or infinity)")
+        raise DecodeError("some of its values are not finite (NaN or infinity)")
     return values
 
 
-def _span(
+def _value_range(
     picture: Image.Image, values: npt.NDArray[Any], tags: dict[int, Any], reading: Reading
 ) -> tuple[float, float]:
-    """Which values are black and white.
+    """The values of black and white.
 
     Raises:
-        DecodeError: the file does not say, nor do the settings.
+        DecodeError: neither the file nor the settings say it.
     """
     declared = reading.value_range
     is_float = values.dtype.kind == "f"
-    # A range such as 0..1 is one of floats: integers beside them keep their own.
+    # A range such as 0..1 is meant for files of floats: files of integers keep their own range.
     if declared and (is_float or declared[1] - declared[0] > 2):
         return declared
     bits = int(tags.get(BITS, (16,))[0])
@@ -195,18 +208,18 @@ def _span(
     )
 
 
-def _grey(
+def _scaled_to_pixels(
     picture: Image.Image,
     values: npt.NDArray[Any],
-    span: tuple[float, float],
+    value_range: tuple[float, float],
     tags: dict[int, Any],
     reading: Reading,
 ) -> Pixels:
-    """Values scaled so that `span` becomes 0..255; beyond it they are cut."""
+    """Values scaled so that `value_range` becomes 0..255, and clipped to it."""
     if values.dtype.itemsize == 2 and values.dtype.kind == "u":
-        levels = _scaled(np.arange(2.0**16), span)[values]
+        levels = _scaled(np.arange(2.0**16), value_range)[values]
     else:
-        levels = _scaled(values.astype(np.float64), span)
+        levels = _scaled(values.astype(np.float64), value_range)
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
         levels = 255 - levels
     pixels = np.repeat(levels[..., None], 3, axis=2)
@@ -215,19 +228,21 @@ def _grey(
     return pixels
 
 
-def _scaled(values: npt.NDArray[np.float64], span: tuple[float, float]) -> Pixels:
-    """In place, because pictures may be large."""
-    low, high = span
+def _scaled(values: npt.NDArray[np.float64], value_range: tuple[float, float]) -> Pixels:
+    """Scaled in place, because pictures may be large."""
+    low, high = value_range
     values -= low
     values *= 255 / (high - low)
     return np.rint(values, out=values).clip(0, 255, out=values).astype(np.uint8)
 
 
-def _over(picture: Image.Image, content: bytes, background: tuple[int, int, int]) -> Image.Image:
-    """What a viewer shows on a background of this colour, not what transparency hides."""
+def _on_background(
+    picture: Image.Image, content: bytes, background: tuple[int, int, int]
+) -> Image.Image:
+    """The picture as a viewer shows it on a background of this colour."""
     key = picture.info.get("transparency")
     if picture.format == "PNG" and picture.mode == "L" and isinstance(key, int):
-        # Pillow scales the pixels of 2 and 4 bits to 0..255 and leaves the key as it was.
+        # Pillow scales pixels of 2 and 4 bits to 0..255, but not the transparent colour.
         picture.info["transparency"] = key * 255 // (2 ** _png_bits(content) - 1)
     if picture.mode == "La":
         picture = picture.convert("LA")
@@ -236,12 +251,20 @@ def _over(picture: Image.Image, content: bytes, background: tuple[int, int, int]
     return Image.alpha_composite(below, above).convert("RGB")
 
 
-def _look(pixels: Pixels) -> tuple[bytes, bool]:
-    """A mark of the pixels, and whether all are alike: of some of them wherever that is enough."""
-    steps = [max(1, side // 32) for side in pixels.shape[:2]]
-    some = pixels[:: steps[0], :: steps[1]]
-    mark = hashlib.blake2b(
-        some.tobytes(), digest_size=8, person=repr(pixels.shape[:2]).encode()[:16]
-    )
-    is_constant = bool((some == pixels[0, 0]).all()) and bool((pixels == pixels[0, 0]).all())
-    return mark.digest(), is_constant
+def _hash(pixels: Pixels) -> bytes:
+    """A hash of the shape and of at most some 64 × 64 of the pixels."""
+    shape = pixels.shape[:2]
+    some = _sparse(pixels).tobytes()
+    return hashlib.blake2b(some, digest_size=8, person=repr(shape).encode()[:16]).digest()
+
+
+def _is_constant(pixels: Pixels) -> bool:
+    # Nearly all pictures are told by some of their pixels.
+    first = pixels[0, 0]
+    return bool((_sparse(pixels) == first).all()) and bool((pixels == first).all())
+
+
+def _sparse(pixels: Pixels) -> Pixels:
+    """Some of the pixels, evenly spread: 32 to 63 along a side of 32 or more."""
+    rows, columns = (max(1, side // 32) for side in pixels.shape[:2])
+    return pixels[::rows, ::columns]

@@ -1,13 +1,23 @@
-"""Pictures divided into splits, stratified and seeded."""
+"""Divides pictures into splits: stratified by class, and the same for the same seed."""
 
 from ablation.config import DataConfig
-from ablation.pictures.folders import DataError as DataError
-from ablation.pictures.split import Picture as Picture
+from ablation.pictures.errors import DataError
+from ablation.pictures.split import Picture
 
 
 def divide(
     pictures: list[Picture], config: DataConfig, test_fraction: float
 ) -> dict[str, list[Picture]]:
+    """Divide pictures into train and val, and test where a share of them is for it.
+
+    Args:
+        pictures: all of them.
+        config: its `val_fraction` is a share of what is left after the test pictures.
+        test_fraction: the share of test pictures; 0 for none.
+
+    Raises:
+        DataError: too few pictures for one of each class in each part.
+    """
     parts = {}
     rest = pictures
     if test_fraction:
@@ -19,24 +29,39 @@ def divide(
 def limit(
     train: list[Picture], val: list[Picture], config: DataConfig
 ) -> tuple[list[Picture], list[Picture]]:
-    parts = []
-    for part, count, key in (
-        (train, config.train_pictures, "data.train_pictures"),
-        (val, config.val_pictures, "data.val_pictures"),
-    ):
-        if count is not None and count > len(part):
-            raise DataError(f"{key}={count}: there are {len(part)}")
-        if count is None or count == len(part):
-            parts.append(part)
-        else:
-            parts.append(hold_out(part, count, config.split_seed, key)[1])
-    return parts[0], parts[1]
+    """Draw as many training and validation pictures as the config asks for.
+
+    Raises:
+        DataError: there are fewer, or too few for one of each class.
+    """
+    return (
+        _drawn(train, config.train_pictures, config.split_seed, "data.train_pictures"),
+        _drawn(val, config.val_pictures, config.split_seed, "data.val_pictures"),
+    )
+
+
+def _drawn(pictures: list[Picture], count: int | None, seed: int, key: str) -> list[Picture]:
+    if count is None or count == len(pictures):
+        return pictures
+    if count > len(pictures):
+        raise DataError(f"{key}={count}: there are {len(pictures)}")
+    return hold_out(pictures, count, seed, key)[1]
 
 
 def hold_out(
     pictures: list[Picture], size: float | int, seed: int, key: str
 ) -> tuple[list[Picture], list[Picture]]:
-    """Divide stratified and seeded; both parts keep the order of the pictures."""
+    """Divide pictures in two, stratified by class; both parts keep their order.
+
+    Args:
+        pictures: what is divided.
+        size: of the second part: a share (float, 0..1) or a number of pictures (int).
+        seed: decides which pictures are in which part.
+        key: the setting that asked for it, for the message.
+
+    Raises:
+        DataError: too few pictures for one of each class in each part.
+    """
     from sklearn.model_selection import train_test_split
 
     labels = [picture.label for picture in pictures]

@@ -1,4 +1,7 @@
-"""What a person should know of decoded pictures before anything is trained on them."""
+"""What a person should know of the pictures of a study before anything is trained on them.
+
+Copies, a picture with two labels, pictures of one colour, values that were clipped.
+"""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,16 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablation.pictures.decode import Facts
-from ablation.pictures.folders import DataError
+from ablation.pictures.errors import DataError, listed
 from ablation.pictures.split import Split, sha256
-
-#: Said of one picture, and of several.
-COPIED = ("is a copy of another", "are copies of others")
 
 
 @dataclass(frozen=True)
 class Member:
-    """A picture's place, and its file's digest."""
+    """A picture that has copies: its place in a split, and the SHA-256 of its file."""
 
     split: str
     index: int
@@ -25,18 +25,19 @@ class Member:
     content: str
 
 
-def refuse_two_labels(groups: Sequence[Sequence[Member]], classes: Sequence[str]) -> None:
-    """No file may be in two classes, in whichever splits.
+def refuse_two_labels(copied: Sequence[Sequence[Member]], classes: Sequence[str]) -> None:
+    """Refuse files that are in two classes, whether in one split or in two.
 
     Args:
-        groups: of `copies`.
+        copied: what `copies` returns.
+        classes: the names of the classes.
 
     Raises:
-        DataError: naming two places of each such file.
+        DataError: it names two places of each such file.
     """
     lines = [
         _both(pair, classes)
-        for group in groups
+        for group in copied
         for content in dict.fromkeys(member.content for member in group)
         if (pair := _two_labels([member for member in group if member.content == content]))
     ]
@@ -45,7 +46,7 @@ def refuse_two_labels(groups: Sequence[Sequence[Member]], classes: Sequence[str]
 
 
 def _two_labels(group: Sequence[Member]) -> tuple[Member, Member] | None:
-    """The first of a group and one of another class."""
+    """The first of a group and one of another class, if there is one."""
     other = next((member for member in group if member.label != group[0].label), None)
     return (group[0], other) if other else None
 
@@ -54,25 +55,21 @@ def _both(pair: tuple[Member, Member], classes: Sequence[str]) -> str:
     return " and ".join(f"{member.name} ({classes[member.label]})" for member in pair)
 
 
-def listed(lines: Sequence[str], one: str, several: str) -> str:
-    """A message that names the first ten of what must be mended."""
-    shown = "\n".join(f"  {line}" for line in lines[:10])
-    more = f"\n  … and {len(lines) - 10} more" if len(lines) > 10 else ""
-    return f"{len(lines)} {one if len(lines) == 1 else several}; mend or remove:\n{shown}{more}"
-
-
 def copies(splits: Mapping[str, Split]) -> list[list[Member]]:
-    """Pictures of the same pixels, whatever their files are called and what else is in them.
+    """Groups of pictures with the same pixels.
 
-    A file's bytes would miss a copy whose date or place was edited. All pixels are compared only
-    where a part of them, and not the files, are the same: nearly never.
+    Pixels are compared, not files: a copy may have another date or place in its file. All pixels
+    are compared only where some of them agree and the files differ, which is rare.
+
+    Args:
+        splits: the splits by their names.
     """
     alike: dict[bytes, list[Member]] = {}
     for name, split in splits.items():
         for index, facts in enumerate(split.facts):
             if facts:
                 where = int(split.labels[index]), split.names[index], split.contents[index]
-                alike.setdefault(facts.mark, []).append(Member(name, index, *where))
+                alike.setdefault(facts.pixel_hash, []).append(Member(name, index, *where))
     found: list[list[Member]] = []
     for group in alike.values():
         same = {group[0].content: group}
@@ -87,31 +84,38 @@ def copies(splits: Mapping[str, Split]) -> list[list[Member]]:
 
 
 def notes(
-    splits: Mapping[str, Split], classes: Sequence[str], groups: Sequence[Sequence[Member]]
+    splits: Mapping[str, Split], classes: Sequence[str], copied: Sequence[Sequence[Member]]
 ) -> Iterator[str]:
-    """A line on each kind of thing that is allowed and should be known.
+    """Notes on what is allowed and should be known, a line on each kind of thing.
 
     Args:
-        groups: of `copies`.
+        splits: the splits by their names.
+        classes: the names of the classes.
+        copied: what `copies` returns.
     """
     for name, split in splits.items():
         there = set(split.labels.tolist())
-        lacking = [of for label, of in enumerate(classes) if label not in there]
-        if lacking:
-            more = f" and {len(lacking) - 6} more" if len(lacking) > 6 else ""
-            yield f"{name} has no pictures of {', '.join(lacking[:6])}{more}"
-    yield from _copied(splits, groups)
+        missing = [of for label, of in enumerate(classes) if label not in there]
+        if missing:
+            more = f" and {len(missing) - 6} more" if len(missing) > 6 else ""
+            yield f"{name} has no pictures of {', '.join(missing[:6])}{more}"
+    yield from _copied_within(splits, copied)
+    yield from _copied_across(splits, copied)
     pictures = [
         (picture, facts)
         for split in splits.values()
         for picture, facts in zip(split.names, split.facts, strict=True)
         if facts
     ]
-    yield from of_pictures(pictures)
+    yield from notes_on_pictures(pictures)
 
 
-def of_pictures(pictures: Sequence[tuple[str, Facts]]) -> Iterator[str]:
-    """Notes on pictures whatever they are for, from their names and facts."""
+def notes_on_pictures(pictures: Sequence[tuple[str, Facts]]) -> Iterator[str]:
+    """Notes that do not depend on what the pictures are used for.
+
+    Args:
+        pictures: the name of each, and what decoding tells of it.
+    """
     kinds: tuple[tuple[Callable[[Facts], bool], str, str], ...] = (
         (lambda facts: facts.is_constant, "is of one colour", "are of one colour each"),
         (
@@ -124,19 +128,21 @@ def of_pictures(pictures: Sequence[tuple[str, Facts]]) -> Iterator[str]:
         names = [name for name, facts in pictures if holds(facts)]
         if names:
             yield f"{_count(len(names), one, several)} (such as {names[0]})"
-    yield from _cut(pictures)
+    yield from _clipped(pictures)
     yield from _dark(pictures)
 
 
 def warnings(
-    splits: Mapping[str, Split], classes: Sequence[str], groups: Sequence[Sequence[Member]]
+    splits: Mapping[str, Split], classes: Sequence[str], copied: Sequence[Sequence[Member]]
 ) -> Iterator[str]:
-    """A line on what is most likely a mistake: classes of which there is nothing to learn.
+    """Warnings of what is most likely a mistake, and spoils what is learnt.
 
     Args:
-        groups: of `copies`.
+        splits: the splits by their names.
+        classes: the names of the classes.
+        copied: what `copies` returns.
     """
-    pairs = [pair for group in groups if (pair := _two_labels(group))]
+    pairs = [pair for group in copied if (pair := _two_labels(group))]
     if pairs:
         said = _count(len(pairs), "has copies", "have copies")
         yield f"{said} of the same pixels in two classes (such as {_both(pairs[0], classes)})"
@@ -151,51 +157,55 @@ def warnings(
                 )
 
 
-def _copied(splits: Mapping[str, Split], groups: Sequence[Sequence[Member]]) -> Iterator[str]:
+def _copied_within(
+    splits: Mapping[str, Split], copied: Sequence[Sequence[Member]]
+) -> Iterator[str]:
     for name in splits:
-        within = [[m for m in group if m.split == name] for group in groups]
-        twice = [members for members in within if len(members) > 1]
-        if twice:
-            n = sum(len(members) - 1 for members in twice)
-            first, second = twice[0][:2]
-            one, several = (f"of {name} {copied}" for copied in COPIED)
-            yield f"{_count(n, one, several)} in it (such as {second.name} of {first.name})"
+        within = [[m for m in group if m.split == name] for group in copied]
+        several = [members for members in within if len(members) > 1]
+        if several:
+            n = sum(len(members) - 1 for members in several)
+            first, second = several[0][:2]
+            said = _count(n, f"of {name} is a copy of another", f"of {name} are copies of others")
+            yield f"{said} in it (such as {second.name} of {first.name})"
+
+
+def _copied_across(
+    splits: Mapping[str, Split], copied: Sequence[Sequence[Member]]
+) -> Iterator[str]:
     for one, other in itertools.combinations(splits, 2):
-        shared = [group for group in groups if {one, other} <= {m.split for m in group}]
+        shared = [group for group in copied if {one, other} <= {m.split for m in group}]
         if shared:
             example = next(member.name for member in shared[0] if member.split == other)
             said = _count(
                 len(shared), f"is in both {one} and {other}", f"are in both {one} and {other}"
             )
-            yield (
-                f"{said} (such as {example}): "
-                f"accuracy on {other} is flattered by what was seen in {one}"
-            )
+            yield (f"{said} (such as {example}): they make the accuracy on {other} look too high")
 
 
-def _cut(pictures: Sequence[tuple[str, Facts]]) -> Iterator[str]:
-    cut = [
-        (name, facts.values, facts.span)
+def _clipped(pictures: Sequence[tuple[str, Facts]]) -> Iterator[str]:
+    clipped = [
+        (name, facts.values, facts.value_range)
         for name, facts in pictures
         if facts.values
-        and facts.span
-        and (facts.values[0] < facts.span[0] or facts.values[1] > facts.span[1])
+        and facts.value_range
+        and (facts.values[0] < facts.value_range[0] or facts.values[1] > facts.value_range[1])
     ]
-    if cut:
-        name, (low, high), span = cut[0]
-        said = _count(len(cut), "has values", "have values")
+    if clipped:
+        name, (low, high), (black, white) = clipped[0]
+        said = _count(len(clipped), "has values", "have values")
         yield (
-            f"{said} beyond data.value_range=[{span[0]:g},{span[1]:g}], cut to it "
+            f"{said} beyond data.value_range=[{black:g},{white:g}], clipped to it "
             f"(such as {name}: {low:g} to {high:g})"
         )
 
 
 def _dark(pictures: Sequence[tuple[str, Facts]]) -> Iterator[str]:
-    """Files of 16 bits that hold 12, say: nothing in them tells so."""
+    """A note on files of 16 bits that may hold 12: nothing in them says so."""
     deep = [
         (name, facts.values[1])
         for name, facts in pictures
-        if facts.values and facts.span == (0.0, 65535.0)
+        if facts.values and facts.value_range == (0.0, 65535.0)
     ]
     if not deep:
         return

@@ -1,4 +1,7 @@
-"""Pictures that serve one purpose, decoded once and kept in memory as far as they fit."""
+"""The pictures of one split, decoded once and kept in memory as far as they fit.
+
+How pictures are divided into splits is in `divide`, how splits are found in folders in `folders`.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -12,10 +15,16 @@ from ablation.pictures.decode import DecodeError, Facts, Pixels, Reading, decode
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture, not yet decoded."""
+    """One picture, not yet decoded.
 
-    name: str  # its path below the root
-    label: int  # index into the classes
+    Attributes:
+        name: its path below the root.
+        label: the index of its class.
+        read: returns the bytes of its file.
+    """
+
+    name: str
+    label: int
     read: Callable[[], bytes]
 
 
@@ -23,19 +32,27 @@ class Split:
     """Pictures that serve one purpose: to train, to validate, or to test.
 
     Attributes:
-        names: each picture's path below the root.
-        labels: shape (n,), indices into the classes.
-        keys: shape (n,), 64 bits of each file's digest: what a view is drawn from.
-        contents: each file's own digest.
-        digest: of names, labels, contents, and how they are read.
-        facts: what decoding each told; None of one that can't be read.
-        bytes: of all pictures, decoded.
-        unreadable: a line on each picture that can't be read.
+        names: the path of each picture below the root.
+        labels: shape (n,), indices of the classes.
+        keys: shape (n,), 64 bits of the hash of each file: the seed of a picture's views.
+        contents: the SHA-256 of each file.
+        digest: of names, labels, files, and of how the files are read.
+        facts: what decoding tells of each picture; None of one that can't be decoded.
+        bytes: the size of all pictures, decoded.
+        unreadable: a line on each picture that can't be read or decoded.
     """
 
     def __init__(
         self, pictures: Sequence[Picture], keep_bytes: float, reading: Reading | None = None
     ) -> None:
+        """Decode all pictures.
+
+        Args:
+            pictures: the pictures of the split.
+            keep_bytes: how many bytes of decoded pictures are kept; the others are decoded again
+                whenever they are used.
+            reading: how the values in a file become pixels.
+        """
         self.names = [picture.name for picture in pictures]
         self.labels = np.array([picture.label for picture in pictures], dtype=np.int64)
         self._pictures = pictures
@@ -46,9 +63,8 @@ class Split:
         self.unreadable: list[str] = []
         self.bytes = 0
         with ThreadPoolExecutor() as threads:
-            for picture, (content, result) in zip(
-                pictures, threads.map(self._read_and_decode, pictures), strict=True
-            ):
+            results = threads.map(self._read_and_decode, pictures)
+            for picture, (content, result) in zip(pictures, results, strict=True):
                 self.contents.append(content)
                 if isinstance(result, str):
                     self.unreadable.append(f"{picture.name}: {result}")
@@ -77,7 +93,7 @@ class Split:
         return decode(self._pictures[index].read(), self._reading)[0] if kept is None else kept
 
     def _read_and_decode(self, picture: Picture) -> tuple[str, tuple[Pixels, Facts] | str]:
-        """A file's digest, and its pixels or the reason why it has none."""
+        """The hash of a file, and its pixels or the reason why it has none."""
         try:
             content = picture.read()
         except OSError as error:
@@ -89,9 +105,10 @@ class Split:
 
 
 def sha256(content: bytes) -> str:
+    """The SHA-256 of some bytes: 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
 def digest(lines: Iterable[str]) -> str:
-    """One SHA-256 of lines of text."""
+    """One SHA-256 of several lines of text: 64 hexadecimal digits."""
     return sha256(b"".join(line.encode() + b"\n" for line in lines))

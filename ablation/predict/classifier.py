@@ -1,14 +1,11 @@
-"""A finished run's network, rebuilt from its artifacts."""
+"""The network of a finished run, rebuilt from what the run keeps."""
 
-import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablation.errors import ConfigError
-from ablation.tracking.artifacts import brief
+from ablation.predict.errors import PredictError
+from ablation.predict.kept import WEIGHTS, Kept, read_kept
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,14 +20,6 @@ if TYPE_CHECKING:
     from ablation.training.novelty import Known
 
 
-#: The artifacts that a run is rebuilt from.
-CONFIG, CLASSES, WEIGHTS = "config.yaml", "classes.json", "weights.safetensors"
-
-
-class PredictError(ConfigError):
-    """A run or a picture that can't be read; its text says which and why."""
-
-
 @dataclass
 class Classifier:
     """A finished run's network as it was at its best epoch.
@@ -38,11 +27,12 @@ class Classifier:
     Attributes:
         name: the run's.
         best_val_accuracy: the run's, 0..1.
-        config: the run's; its data part makes the views.
+        config: the run's; its data part says how views are made.
         classes: their names, in the order of the network's outputs.
-        parts: the network, on `place`.
-        known: by what a picture is told that is far from the training ones; None where the run
-            does not have it.
+        parts: the network, on `device`.
+        device: where to compute.
+        known: what tells how far a picture is from the training pictures; None where the run does
+            not keep it.
     """
 
     name: str
@@ -50,33 +40,33 @@ class Classifier:
     config: "Config"
     classes: tuple[str, ...]
     parts: "Parts"
-    place: "torch.device"
+    device: "torch.device"
     known: "Known | None"
 
     def judge(
         self, pictures: "Sequence[Pixels]"
     ) -> "tuple[npt.NDArray[np.float32], npt.NDArray[np.float64] | None]":
-        """Probabilities of the classes, and how far each picture is, see `Predictions`.
+        """Classify pictures.
 
         Args:
             pictures: each of shape (height, width, 3).
 
         Returns:
-            Shapes (n, n_classes) and (n,).
+            The probabilities of the classes, shape (n, n_classes). And the share of the run's
+            validation pictures that lie nearer to its training pictures, shape (n,), 0..1; None
+            where the run does not keep what tells it.
         """
         import torch
 
-        from ablation.network import device
-        from ablation.network.device import autocast
+        from ablation.network.device import autocast, precision
         from ablation.pictures import views
 
         centred = [views.centre_view(pixels, self.config.data) for pixels in pictures]
         batch = torch.stack(centred).contiguous(memory_format=torch.channels_last)
-        batch = views.normalise(batch.to(self.place), self.config.model)
-        precision = device.precision(self.config.precision, self.place)
+        batch = views.normalise(batch.to(self.device), self.config.model)
         self.parts.eval()
-        with torch.no_grad(), autocast(self.place, precision):
-            # In two steps, the features between them in full precision: as in training.
+        with torch.no_grad(), autocast(self.device, precision(self.config.precision, self.device)):
+            # The frozen part's features are kept in full precision, as in training.
             features = self.parts.above[:-1](self.parts.below(batch).float())
             logits = self.parts.above[-1](features).float()
         probabilities: npt.NDArray[np.float32] = logits.softmax(1).cpu().numpy()
@@ -85,30 +75,62 @@ class Classifier:
         return probabilities, self.known.share_nearer(features.float().cpu().numpy())
 
 
-def load(client: "MlflowClient", run: "Run") -> Classifier:
-    """Rebuild a finished run's network from its artifacts.
+def rebuild(client: "MlflowClient", run: "Run") -> Classifier:
+    """Rebuild the network of a finished run.
+
+    Args:
+        client: of the store.
+        run: a finished run, see `runs`.
 
     Raises:
-        ConfigError: artifacts are missing or damaged, the model's own weights can't be had or are
-            not those that the run started from.
+        ConfigError: artifacts are missing or damaged, the model's pre-trained weights can't be had
+            or differ from those that the run started from.
     """
     import torch
 
-    from ablation.network import device, model, transfer
+    from ablation.network import device
 
     name = f"{run.info.run_id}: the run {run.info.run_name}"
-    with tempfile.TemporaryDirectory() as folder:
-        config, classes, state, known = _read_artifacts(client, run, name, Path(folder))
+    kept = read_kept(client, run, name)
     place = device.choose("auto")
-    is_rebuilt = config.transfer.trained != "all" and config.transfer.freeze_statistics
+    parts = _rebuilt(kept, run, name, place)
+    try:
+        parts.above.load_state_dict(kept.state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise PredictError(
+            f"{name}: {WEIGHTS} does not fit the network {kept.config.model.name} ({reason})"
+        ) from error
+    torch.set_flush_denormal(True)
+    return Classifier(
+        name=str(run.info.run_name),
+        best_val_accuracy=run.data.metrics["best_val_accuracy"],
+        config=kept.config,
+        classes=kept.classes,
+        parts=parts,
+        device=place,
+        known=kept.known,
+    )
+
+
+def _rebuilt(kept: Kept, run: "Run", name: str, place: "torch.device") -> "Parts":
+    """The network as the run started; its frozen part is the one that the run had.
+
+    Raises:
+        ConfigError: the frozen part can't be had, or is another one.
+    """
+    from ablation.network import model, transfer
+
+    config = kept.config
+    # Where everything was trained, or could change, the run keeps everything.
+    is_frozen = config.transfer.trained != "all" and config.transfer.freeze_statistics
     network = model.build(
         config.model,
-        len(classes),
-        # Where all was trained, or may have moved, the artifact has all.
-        pretrained=config.transfer.pretrained and is_rebuilt,
+        len(kept.classes),
+        pretrained=config.transfer.pretrained and is_frozen,
         seed=config.seed,
     )
-    if is_rebuilt:
+    if is_frozen:
         start = model.digest(network.trunk.state_dict())
         wanted = run.data.tags.get("start_digest") or run.data.tags.get("weights_digest")
         if start != wanted:
@@ -116,57 +138,4 @@ def load(client: "MlflowClient", run: "Run") -> Classifier:
                 f"{name} started from other weights ({wanted}) than {config.model.weights} has "
                 f"here ({start})"
             )
-    parts = transfer.apply(network.to(place), config.transfer)
-    try:
-        parts.above.load_state_dict(state)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise PredictError(
-            f"{name}: {WEIGHTS} does not fit the network {config.model.name} ({reason})"
-        ) from error
-    torch.set_flush_denormal(True)
-    accuracy = run.data.metrics["best_val_accuracy"]
-    return Classifier(str(run.info.run_name), accuracy, config, classes, parts, place, known)
-
-
-def _read_artifacts(
-    client: "MlflowClient", run: "Run", name: str, folder: Path
-) -> "tuple[Config, tuple[str, ...], dict[str, torch.Tensor], Known | None]":
-    from ablation.tracking.artifacts import ArtifactError, Artifacts
-    from ablation.training import novelty
-
-    files, at = Artifacts(client), (run.info.run_id, run.info.artifact_uri)
-    try:
-        there = files.names(*at)
-    except ArtifactError as error:
-        raise PredictError(f"{name}: its artifacts can't be read: {error}") from error
-    if not there >= {CONFIG, CLASSES}:
-        raise PredictError(
-            f"{name} has no {' and '.join(sorted({CONFIG, CLASSES} - there))} among its artifacts "
-            f"({files.folder(*at) or run.info.artifact_uri})"
-        )
-    if WEIGHTS not in there:
-        raise PredictError(
-            f"{name} kept no weights (save_weights=false); train it again with rerun=true "
-            "save_weights=true"
-        )
-    from omegaconf import OmegaConf
-    from safetensors.torch import load_file
-
-    from ablation import config as schema
-
-    def fetch(artifact: str) -> Path:
-        return files.fetch(*at, artifact, folder)
-
-    try:
-        # Over the schema: a run of an earlier version lacks what was added since.
-        composed = OmegaConf.structured(schema.Config)
-        # What views were resized with before it could be chosen.
-        composed.data.interpolation = "bilinear"
-        composed.merge_with(OmegaConf.load(fetch(CONFIG)))
-        config = schema.resolve(composed)
-        classes = tuple(json.loads(fetch(CLASSES).read_text()))
-        known = novelty.Known.read(fetch(novelty.FILE)) if novelty.FILE in there else None
-        return config, classes, load_file(fetch(WEIGHTS)), known
-    except Exception as error:
-        raise PredictError(f"{name}: its artifacts can't be read ({brief(error)})") from error
+    return transfer.apply(network.to(place), config.transfer)

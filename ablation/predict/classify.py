@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablation.predict.classifier import Classifier, PredictError
+from ablation.predict.classifier import Classifier
+from ablation.predict.errors import PredictError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,10 +15,9 @@ if TYPE_CHECKING:
 
     from ablation.pictures.decode import Facts, Pixels, Reading
 
-
 #: Pictures that are decoded and predicted together.
 BATCH = 32
-#: Most pictures on a sheet.
+#: The most pictures on a sheet.
 MOST_TILES = 400
 
 
@@ -27,12 +27,12 @@ class Predictions:
 
     Attributes:
         paths: of the pictures that were read.
-        probabilities: one row a picture, each of shape (n_classes,).
-        facts: what decoding each told.
-        shares_nearer: the share of the run's validation pictures that lie nearer to its training
-            pictures, 0..1; empty where the run does not tell.
-        thumbnails: as many, where they are wanted, up to `MOST_TILES`.
-        unreadable: a line on each picture that was not.
+        probabilities: for each picture, shape (n_classes,).
+        facts: what decoding tells of each picture.
+        shares_nearer: for each picture, the share of the run's validation pictures that lie nearer
+            to its training pictures, 0..1; empty where the run does not keep what tells it.
+        thumbnails: of the first pictures, at most `MOST_TILES`; empty where none are asked for.
+        unreadable: a line on each picture that could not be read.
     """
 
     paths: list[Path] = field(default_factory=list)
@@ -46,39 +46,33 @@ class Predictions:
 def classify(
     classifier: Classifier, paths: Sequence[Path], keep_thumbnails: bool = False
 ) -> Predictions:
-    """Read and predict batch by batch, so that a large folder does not fill the memory.
+    """Decode and classify pictures, batch by batch, so that they need not fit into memory.
+
+    Args:
+        classifier: of a finished run.
+        paths: of the pictures.
+        keep_thumbnails: whether to keep small copies of the pictures, for a sheet.
 
     Raises:
-        PredictError: the network's answers are not finite.
+        PredictError: the network's outputs are not finite.
     """
-    import numpy as np
-
-    from ablation.figures import sheets, style
     from ablation.pictures.decode import Reading
 
     found = Predictions()
     for batch in _batches(paths, Reading.of(classifier.config.data)):
-        readable = [(path, *read) for path, read in batch if not isinstance(read, str)]
         found.unreadable += [f"{path}: {why}" for path, why in batch if isinstance(why, str)]
-        if not readable:
+        decoded = [(path, *read) for path, read in batch if not isinstance(read, str)]
+        if not decoded:
             continue
-        probabilities, shares = classifier.judge([pixels for _, pixels, _ in readable])
-        is_finite = np.isfinite(probabilities).all(1)
-        if not is_finite.all():
-            path = readable[int(is_finite.argmin())][0]
-            raise PredictError(
-                f"{classifier.name}: its network gives {path} no probabilities, but nan: it "
-                "diverged in training, or its weights are damaged; take another run"
-            )
+        pixels = [one for _, one, _ in decoded]
+        probabilities, shares = classifier.judge(pixels)
+        _refuse_not_finite(classifier, probabilities, [path for path, _, _ in decoded])
         found.probabilities += list(probabilities)
         found.shares_nearer += [] if shares is None else shares.tolist()
-        found.paths += [path for path, _, _ in readable]
-        found.facts += [facts for _, _, facts in readable]
+        found.paths += [path for path, _, _ in decoded]
+        found.facts += [facts for _, _, facts in decoded]
         if keep_thumbnails:
-            left = MOST_TILES - len(found.thumbnails)
-            found.thumbnails += [
-                np.asarray(sheets.thumbnail(pixels, style.SIDE)) for _, pixels, _ in readable[:left]
-            ]
+            found.thumbnails += _thumbnails(pixels[: MOST_TILES - len(found.thumbnails)])
     return found
 
 
@@ -88,12 +82,12 @@ def _batches(
     with ThreadPoolExecutor() as threads:
         for first in range(0, len(paths), BATCH):
             part = paths[first : first + BATCH]
-            read = threads.map(lambda path: _read(path, reading), part)
+            read = threads.map(lambda path: _read_and_decode(path, reading), part)
             yield list(zip(part, read, strict=True))
 
 
-def _read(path: Path, reading: "Reading") -> "tuple[Pixels, Facts] | str":
-    """A picture's pixels, or the reason why it has none."""
+def _read_and_decode(path: Path, reading: "Reading") -> "tuple[Pixels, Facts] | str":
+    """A picture's pixels and facts, or the reason why it has none."""
     from ablation.pictures.decode import DecodeError, decode
 
     try:
@@ -102,3 +96,25 @@ def _read(path: Path, reading: "Reading") -> "tuple[Pixels, Facts] | str":
         return str(error)
     except OSError as error:
         return error.strerror or str(error)
+
+
+def _refuse_not_finite(
+    classifier: Classifier, probabilities: "npt.NDArray[np.float32]", paths: Sequence[Path]
+) -> None:
+    import numpy as np
+
+    is_finite = np.isfinite(probabilities).all(1)
+    if not is_finite.all():
+        raise PredictError(
+            f"{classifier.name}: its network gives {paths[int(is_finite.argmin())]} no "
+            "probabilities, but nan: it diverged in training, or its weights are damaged; take "
+            "another run"
+        )
+
+
+def _thumbnails(pictures: "Sequence[Pixels]") -> "list[Pixels]":
+    import numpy as np
+
+    from ablation.figures import canvas
+
+    return [np.asarray(canvas.thumbnail(pixels, canvas.SIDE)) for pixels in pictures]

@@ -2,43 +2,55 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ablation.pictures.errors import DataError, refuse_undecodable_name
+from ablation.pictures.files import addable_suffixes, list_files, no_pictures, not_read
 
-def find_pictures(
-    asked: Sequence[Path], accepted: frozenset[str]
-) -> tuple[list[Path], list[str], list[str]]:
-    """The files to read: those that are named, and a folder's as those of a class folder.
+
+@dataclass
+class Asked:
+    """The pictures that a person asked about.
+
+    Attributes:
+        paths: the files to read.
+        missing: a line on each path that has no picture.
+        notes: what in the folders is not read.
+    """
+
+    paths: list[Path] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_pictures(paths: Sequence[Path], accepted: frozenset[str]) -> Asked:
+    """The pictures that some paths name: files, or all pictures in folders.
 
     Args:
-        accepted: suffixes of what is read of a folder; what is named is read whatever it is called.
-
-    Returns:
-        The files, a line on each that is not there, and notes on what folders hold beside them.
+        paths: of files and folders.
+        accepted: the suffixes of pictures in folders; a file that is named may have any.
     """
-    from ablation.pictures import folders
+    asked = Asked()
+    for path in paths:
+        try:
+            _add(asked, path, accepted)
+        except DataError as error:
+            asked.missing.append(str(error))
+    return asked
 
-    paths: list[Path] = []
-    missing, notes = [], []
-    for path in asked:
-        if not folders.is_text(str(path)):
-            shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-            missing.append(f"{shown}: its name is not UTF-8; rename it")
-        elif os.path.isdir(path):
-            try:
-                inside = folders.listing(path, accepted)
-            except folders.DataError as error:
-                missing.append(str(error))
-                continue
-            others = folders.not_read(inside.others, path) if inside.others else ""
-            paths += inside.pictures
-            if not inside.pictures:
-                missing.append(f"{path}: no pictures in this folder{others and '; ' + others}")
-            elif others:
-                hint = "; name a file to have it read" if folders.how_to_read(inside.others) else ""
-                notes.append(f"{path}: {others}{hint}")
-        elif os.path.exists(path):
-            paths.append(path)
-        else:
-            missing.append(f"{path}: there is no such file")
-    return paths, missing, notes
+
+def _add(asked: Asked, path: Path, accepted: frozenset[str]) -> None:
+    refuse_undecodable_name(str(path))
+    if os.path.isdir(path):
+        found = list_files(path, accepted)
+        if not found.pictures:
+            raise DataError(no_pictures(path, found, accepted))
+        asked.paths += found.pictures
+        if found.others:
+            hint = "; name a file to have it read" if addable_suffixes(found.others) else ""
+            asked.notes.append(f"{path}: {not_read(found.others, path)}{hint}")
+    elif os.path.exists(path):
+        asked.paths.append(path)
+    else:
+        raise DataError(f"{path}: there is no such file")

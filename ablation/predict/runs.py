@@ -1,9 +1,8 @@
 """Which finished run predicts."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ablation.predict.classifier import PredictError
+from ablation.predict.errors import PredictError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -11,70 +10,65 @@ if TYPE_CHECKING:
 
 
 def best_run(client: "MlflowClient", study: str | None = None) -> "Run":
-    """The run of the highest best validation accuracy; of several, the earliest.
+    """The run with the highest best validation accuracy; of several, the earliest.
 
     Args:
-        study: where to look; without one, the study of the newest finished run.
+        client: of the store.
+        study: where to look; without one, the study of the run that finished last.
 
     Raises:
-        ConfigError: no such study, or none of its runs finished without having diverged.
+        ConfigError: there is no such study, or none of its runs finished without diverging.
     """
     from ablation.study import diverged
-    from ablation.tracking import store as tracking
+    from ablation.tracking import store
 
-    # Only what this framework finished has this metric.
-    finished = "attributes.status = 'FINISHED' and metrics.best_val_accuracy >= 0"
-    if study is not None:
-        experiments = [tracking.find_study(client, study).experiment_id]
-    else:
-        everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
-        newest = client.search_runs(
-            everywhere, finished, max_results=1, order_by=["attributes.end_time DESC"]
-        )
-        experiments = [run.info.experiment_id for run in newest]
     n_diverged = 0
-    for run in _by_accuracy(client, experiments, finished):
-        # MLflow can't be asked for losses that are finite.
-        if not diverged.reason(tracking.as_record(run)):
+    for run in _by_accuracy(client, study):
+        # A query can't ask for losses that are finite.
+        if not diverged.reason(store.as_record(run)):
             return run
         n_diverged += 1
     where = f"study={study}" if study is not None else "best"
-    why = f", but {n_diverged} that diverged" if n_diverged else ""
+    why = f", except {n_diverged} that diverged" if n_diverged else ""
     raise PredictError(f"{where}: no run has finished{why}")
 
 
-def _by_accuracy(client: "MlflowClient", experiments: list[str], query: str) -> "Iterator[Run]":
-    """The best first; of equal ones the earliest."""
-    order = ["metrics.best_val_accuracy DESC", "attributes.start_time ASC"]
-    token: str | None = None
-    while experiments:
-        page = client.search_runs(
-            experiments, query, max_results=50, order_by=order, page_token=token
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
+def _by_accuracy(client: "MlflowClient", study: str | None) -> "list[Run]":
+    """The finished runs of a study, the best first; of equal ones, the earliest first."""
+    from ablation.tracking import store
+
+    if study is not None:
+        experiment_id = store.find_study(client, study).experiment_id
+    else:
+        newest = store.newest_finished(client)
+        if newest is None:
+            return []
+        experiment_id = newest.info.experiment_id
+    finished = store.search(client, experiment_id, "attributes.status = 'FINISHED'")
+    # Runs of other programs lack this metric.
+    ours = [run for run in finished if "best_val_accuracy" in run.data.metrics]
+    return sorted(ours, key=lambda run: -run.data.metrics["best_val_accuracy"])
 
 
 def finished_run(client: "MlflowClient", run_id: str) -> "Run":
     """A run by its id.
 
+    Args:
+        client: of the store.
+        run_id: the id that MLflow gave the run, 32 hexadecimal digits.
+
     Raises:
-        PredictError: there is none, it was deleted, it did not finish, or it diverged.
+        PredictError: there is no such run, it was deleted, did not finish, or diverged.
     """
-    from mlflow.exceptions import MlflowException
-
     from ablation.study import diverged
-    from ablation.tracking import store as tracking
+    from ablation.tracking import store
 
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
+    run = store.find_run(client, run_id)
+    if run is None:
         raise PredictError(
-            f"{run_id}: the store has no run of this id; MLflow's UI shows it on the run's page "
+            f"{run_id}: the store has no run with this id; MLflow's UI shows it on the run's page "
             "(`best` takes a study's best run)"
-        ) from error
+        )
     if run.info.lifecycle_stage != "active":
         raise PredictError(f"{run_id}: this run was deleted in MLflow")
     if run.info.status != "FINISHED":
@@ -83,8 +77,8 @@ def finished_run(client: "MlflowClient", run_id: str) -> "Run":
             f"{run_id}: the run {run.info.run_name} did not finish, it is {run.info.status}"
             + (f" ({reason})" if reason else "")
         )
-    if why := diverged.reason(tracking.as_record(run)):
+    if why := diverged.reason(store.as_record(run)):
         raise PredictError(
-            f"{run_id}: the run {run.info.run_name} {why}: it can tell nothing of a picture"
+            f"{run_id}: the run {run.info.run_name} {why}: its predictions would mean nothing"
         )
     return run

@@ -1,0 +1,152 @@
+"""Which files of a folder are pictures, and what is said of the others.
+
+Imports no torch, so that a wrong folder is answered at once.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ablation.pictures.errors import DataError, refuse_undecodable_name
+
+#: Suffixes of formats that hold one still picture: what cameras, scanners and instruments write.
+#: Not GIF, which serves for animations and placeholders: `data.extra_formats` adds it.
+FORMATS = frozenset({
+    ".avif", ".bmp", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
+    ".ppm", ".tga", ".tif", ".tiff", ".webp",
+})  # fmt: skip
+#: Formats that Pillow opens but can't decode, or only with the help of another program.
+UNDECODED = ("BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF")
+#: Files that operating systems leave in folders of pictures.
+LITTER = ("thumbs.db", "desktop.ini")
+
+
+@dataclass
+class Listing:
+    """The files below a folder, without hidden ones.
+
+    Attributes:
+        pictures: files with an accepted suffix, sorted by path.
+        others: files with another suffix, sorted by path.
+    """
+
+    pictures: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+
+
+def accepted_suffixes(extra: Sequence[str]) -> frozenset[str]:
+    """The suffixes of files that are read: lower case, with their dot.
+
+    Args:
+        extra: suffixes to read besides `FORMATS`, with or without a dot.
+
+    Raises:
+        DataError: a suffix whose format Pillow can't decode.
+    """
+    added = [f".{suffix.lower().lstrip('.')}" for suffix in extra]
+    for suffix in added:
+        if suffix not in decodable_suffixes():
+            raise DataError(
+                f"data.extra_formats=[{suffix}]: the installed Pillow reads no {suffix}; convert "
+                "these files, to PNG or JPEG"
+            )
+    return FORMATS | set(added)
+
+
+def decodable_suffixes() -> set[str]:
+    """The suffixes of all formats that Pillow decodes without another program."""
+    from PIL import Image
+
+    known = Image.registered_extensions().items()
+    return {suffix for suffix, kind in known if kind in Image.OPEN and kind not in UNDECODED}
+
+
+def list_files(folder: Path, accepted: frozenset[str]) -> Listing:
+    """All files below a folder, symbolic links followed.
+
+    Args:
+        folder: where to look.
+        accepted: suffixes of pictures, see `accepted_suffixes`.
+
+    Raises:
+        DataError: a folder can't be read, or a name is not UTF-8.
+    """
+    found = Listing()
+    for path in sorted(_files(folder, ())):
+        # Reading a pipe would wait for ever. A broken link counts as a picture: reading it fails
+        # with a message that names it.
+        is_readable = path.is_file() or path.is_symlink()
+        if is_readable and path.suffix.lower() in accepted:
+            found.pictures.append(path)
+        elif path.name.lower() not in LITTER:
+            found.others.append(path)
+    return found
+
+
+def entries(folder: Path) -> list[Path]:
+    """The files and folders in a folder, without hidden ones, sorted by name.
+
+    Raises:
+        DataError: the folder can't be read, or a name is not UTF-8.
+    """
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: this folder can't be read ({error.strerror})") from error
+    for name in names:
+        refuse_undecodable_name(name, str(folder))
+    return [folder / name for name in names]
+
+
+def no_pictures(folder: Path, found: Listing, accepted: frozenset[str]) -> str:
+    """What is said of a folder without pictures.
+
+    Args:
+        folder: the folder that was listed.
+        found: what `list_files` found there.
+        accepted: the suffixes that were looked for.
+    """
+    if found.others:
+        return f"{folder}: no pictures in this folder; {not_read(found.others, folder)}"
+    return f"{folder}: no pictures in this folder, whose names end in {', '.join(sorted(accepted))}"
+
+
+def not_read(others: Sequence[Path], root: Path) -> str:
+    """A note that counts, by suffix, the files that were not read.
+
+    Args:
+        others: these files, at least one.
+        root: the folder that paths are shown relative to.
+    """
+    counts = Counter(path.suffix.lower() or "without a suffix" for path in others)
+    shown = [f"{count:,} {suffix}" for suffix, count in counts.most_common(8)]
+    if len(counts) > len(shown):
+        shown.append(f"{len(counts) - len(shown)} more kinds")
+    return f"not read: {', '.join(shown)} (such as {others[0].relative_to(root).as_posix()})"
+
+
+def addable_suffixes(others: Iterable[Path]) -> list[str]:
+    """The suffixes of files that were not read and that `data.extra_formats` would add."""
+    return sorted(decodable_suffixes() & {path.suffix.lower() for path in others} - FORMATS)
+
+
+def extra_formats_hint(others: Iterable[Path]) -> str:
+    """The setting that makes a run read files that were not read; empty where there is none."""
+    addable = addable_suffixes(others)
+    if not addable:
+        return ""
+    return f"; data.extra_formats=[{','.join(addable)}] reads {' and '.join(addable)}"
+
+
+def _files(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
+    """Every file below a folder that is not hidden; links back to a parent folder end there."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    for path in entries(folder):
+        if path.is_dir():
+            yield from _files(path, (*above, real))
+        else:
+            yield path

@@ -1,4 +1,16 @@
-"""What a seed decides: the order of pictures, every view, the head's start, dropout."""
+"""What a seed decides. Every random draw of a run is made by a generator from this module.
+
+| draw | generator | follows from |
+|---|---|---|
+| order of the pictures in an epoch | `order` | seed, epoch |
+| a training view: its crop, whether it is mirrored | `view_draws` | seed, epoch, picture |
+| start of a trunk that is not pre-trained | `seeded(TRUNK, seed)` | seed |
+| start of the head | `seeded(HEAD, seed)` | seed |
+| draws inside the network while it trains, such as dropout | `seeded(TRAINING, seed)` | seed |
+
+None of them depends on the cell, a worker or the batch, so runs of one seed can be compared in
+pairs. How pictures are divided into splits is the study's, not the run's: `data.split_seed`.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,22 +19,42 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-#: Tells the draws of one seed apart: the order of pictures from their views.
-ORDER, VIEW = 0, 1
+#: Purposes of random numbers. Each gives a seed draws of its own.
+ORDER, VIEW, TRUNK, HEAD, TRAINING = range(5)
 
 
 def order(n_pictures: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    """The order in which an epoch goes through the pictures: a permutation of 0..n-1."""
+    """The order in which an epoch goes through the pictures: a permutation of 0..n-1.
+
+    Args:
+        n_pictures: how many there are to train.
+        seed: of the run.
+        epoch: from 1.
+    """
     return np.random.default_rng([ORDER, seed, epoch]).permutation(n_pictures)
 
 
-#: Tell the draws of one seed apart: a scratch trunk's start, the head's, and dropout's.
-TRUNK, HEAD, TRAINING = 2, 3, 4
+def view_draws(seed: int, epoch: int, key: int) -> np.random.Generator:
+    """The generator that one training view is drawn with.
+
+    Args:
+        seed: of the run.
+        epoch: from 1.
+        key: identifies the picture by its content, see `Split.keys`; not its place in the split.
+    """
+    return np.random.default_rng([VIEW, seed, epoch, key])
 
 
 @contextmanager
 def seeded(purpose: int, seed: int) -> Iterator[None]:
-    """Let torch's random numbers follow from (purpose, seed) inside, and go on as before after."""
+    """Within the context, torch's random numbers on the CPU follow from purpose and seed.
+
+    Afterwards torch's generator goes on as if nothing had been drawn.
+
+    Args:
+        purpose: TRUNK, HEAD or TRAINING.
+        seed: of the run.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed * 16 + purpose)
         yield

@@ -1,27 +1,67 @@
 """Where to compute, and in which arithmetic."""
 
-import functools
 import os
 import sys
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 
 from ablation import process
+from ablation.config import Config
 from ablation.errors import ConfigError
 from ablation.network.cpu import waiting
 
 
+@dataclass(frozen=True)
+class Compute:
+    """Where a network is computed, in which arithmetic, and by which layers.
+
+    Attributes:
+        device: of the network and its inputs.
+        precision: of the network's arithmetic: float32 or bfloat16.
+        cpu_kernels: whether faster layers and folded networks may take the place of torch's plain
+            layers, see network/cpu/README.md.
+    """
+
+    device: torch.device
+    precision: torch.dtype
+    cpu_kernels: bool = True
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """What a config asks for.
+
+        Raises:
+            ConfigError: a device that this machine or this torch does not have.
+        """
+        device = choose(config.device)
+        return cls(device, precision(config.precision, device), config.cpu_kernels)
+
+    @property
+    def has_fast_training(self) -> bool:
+        """Whether the layers of network/cpu can take part in training."""
+        return self.cpu_kernels and self.device.type == "cpu" and self.precision == torch.float32
+
+    def autocast(self) -> torch.autocast:
+        """The context in which a network computes in this precision."""
+        return autocast(self.device, self.precision)
+
+
 def choose(wanted: str) -> torch.device:
-    """`auto` takes a CUDA GPU, else Apple's, else the CPU.
+    """The device that a config names; `auto` takes a CUDA GPU, else Apple's, else the CPU.
+
+    Args:
+        wanted: auto, cpu, cuda, cuda:1 (its number), mps.
 
     Raises:
         ConfigError: a device that this machine or this torch does not have.
     """
-    has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
-        return torch.device(next((kind for kind, there in has.items() if there), "cpu"))
+        return torch.device(next((kind for kind, has in available.items() if has), "cpu"))
     device = torch.device(wanted)
-    if not has.get(device.type, True):
+    if not available.get(device.type, True):
         raise ConfigError(f"device={wanted}: torch finds no such device here; device=auto or cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device={wanted}: there are {torch.cuda.device_count()} GPUs here")
@@ -29,40 +69,45 @@ def choose(wanted: str) -> torch.device:
 
 
 def precision(wanted: str, device: torch.device) -> torch.dtype:
-    """`auto` takes bfloat16 on a GPU that has it, else float32."""
+    """The type that a config names; `auto` takes bfloat16 on a GPU that supports it, else float32.
+
+    Args:
+        wanted: auto, float32, bfloat16.
+        device: where it is computed.
+    """
     if wanted == "auto":
         fits = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if fits else torch.float32
     return torch.bfloat16 if wanted == "bfloat16" else torch.float32
 
 
-def prepare(threads: int | None = None) -> None:
-    """Settings of the process that computes.
-
-    The number of threads changes the order of sums, and so the last digits of a run and all that
-    follows from them. So it is the same in all processes of a command: a launcher's workers, who
-    would share out the cores, find it in ABLATION_THREADS.
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """The context in which a network computes in a precision.
 
     Args:
-        threads: that compute on a CPU; None takes those of the command's first process, whose own
-            number torch decides (a thread for each core, or OMP_NUM_THREADS).
+        device: of the network.
+        precision: float32 or bfloat16.
+    """
+    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+
+
+def prepare(threads: int | None = None) -> None:
+    """Set up this process for computing.
+
+    The number of threads changes the order of sums, and with it the last digits of a run. So all
+    processes of a command use the same number: the processes of a launcher, which would otherwise
+    divide the cores among themselves, read it from ABLATION_THREADS.
+
+    Args:
+        threads: CPU threads; None takes the number of the command's first process, which is torch's
+            own choice there (one for each core, or OMP_NUM_THREADS).
     """
     wanted = threads or int(os.environ.get("ABLATION_THREADS") or torch.get_num_threads())
     os.environ["ABLATION_THREADS"] = str(wanted)
     torch.set_num_threads(wanted)
-    if "numba" not in sys.modules:  # which reads it once
+    if "numba" not in sys.modules:  # numba reads it when it is imported
         os.environ["NUMBA_NUM_THREADS"] = str(wanted)
-    _watch()
-    process.keep_memory()
-    # No slow path for tiny numbers: training from scratch meets many.
-    torch.set_flush_denormal(True)
-
-
-@functools.cache
-def _watch() -> None:
-    """Once a process."""
     waiting.watch()
-
-
-def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+    process.keep_memory()
+    # Denormal numbers, frequent when training from scratch, are slow on CPUs: flush them to zero.
+    torch.set_flush_denormal(True)

@@ -1,5 +1,6 @@
-"""Features of a frozen trunk, computed once and kept on disk."""
+"""Features of a frozen trunk, computed once and kept on disk for every run that needs them."""
 
+import functools
 import hashlib
 import json
 import os
@@ -14,50 +15,50 @@ from torch import Tensor, nn
 
 from ablation.config import CacheConfig
 from ablation.network.cpu.fold import fold
-from ablation.network.device import autocast
+from ablation.network.device import Compute
 from ablation.network.model import digest
-from ablation.pictures.data import VIEWS
-from ablation.training.batches import indices_on
-from ablation.training.inputs import Indices, Views, evaluation_batches
+from ablation.pictures.data import VIEW_SETTINGS
+from ablation.training.batches import Indices, indices_on
+from ablation.training.inputs import Views, evaluation_batches
 
 
 class Features:
-    """Features of views: what the frozen part makes of them, computed once and kept.
+    """Features of views: the outputs of the frozen part, computed once and stored.
 
-    Without a store they are computed batch by batch, as a plain loop does.
+    They depend on weights, picture, seed and epoch alone. Without a store they are computed batch
+    by batch, as a plain training loop does.
     """
 
     def __init__(
-        self, source: Views, below: nn.Module, store: "Store | None", precision: torch.dtype
+        self, source: Views, below: nn.Module, store: "Store | None", compute: Compute
     ) -> None:
+        """
+        Args:
+            source: the views.
+            below: the frozen part.
+            store: where features are kept; None computes them whenever they are asked for.
+            compute: the device and the arithmetic.
+        """
         self._source = source
         self._below = below
-        self._folded: nn.Module | None = None
-        self._precision = precision
+        self._for_inference: nn.Module | None = None
+        self._compute = compute
         self._store = store
-        data = asdict(source.data)
-        self._identity = {
-            "below": digest(below.state_dict()),
-            "network": repr(source.model.name),
-            "pictures": source.pictures.digest,
-            "views": {key: data[key] for key in VIEWS},
-            "pixels": [source.model.mean, source.model.std],
-            "arithmetic": [str(precision), source.device.type, torch.__version__],
-            "resampled": bool(source.are_resident),
-        }
+        self._identity = _identity(source, below, compute)
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
         if self._store is None:
             yield from self._outputs(self._source.training(epoch, batches))
             return
+        config = self._source.config
         every = np.arange(len(self._source.pictures.train))
         parts = evaluation_batches(every, self._source.device)
         features = self._features(
-            {"split": "train", "seed": self._source.seed, "epoch": epoch},
-            lambda: self._source.training(epoch, parts),
+            {"split": "train", "seed": config.seed, "epoch": epoch},
+            functools.partial(self._source.training, epoch, parts),
         )
-        for chosen in indices_on(features.device, batches):
-            yield features[chosen]
+        for indices in indices_on(features.device, batches):
+            yield features[indices]
 
     def evaluation(self, name: str) -> Iterator[Tensor]:
         if self._store is None:
@@ -73,30 +74,54 @@ class Features:
         yield self._features(part, lambda: self._source.sample(indices))
 
     def _features(self, part: dict[str, object], batches: Callable[[], Iterator[Tensor]]) -> Tensor:
+        """The features of a part of the pictures, from the store or computed and stored."""
         assert self._store is not None
         key = self._store.key({**self._identity, **part})
-        kept = self._store.read(key)
-        if kept is None:
-            kept = torch.cat([output.cpu() for output in self._outputs(batches())])
-            self._store.write(key, kept)
-        return kept.to(self._source.device)
+        features = self._store.read(key)
+        if features is None:
+            features = torch.cat([output.cpu() for output in self._outputs(batches())])
+            self._store.write(key, features)
+        return features.to(self._source.device)
 
     def _outputs(self, batches: Iterator[Tensor]) -> Iterator[Tensor]:
         for batch in batches:
-            # Only where features are computed: most runs of a study read them.
-            if self._folded is None:
-                self._folded = fold(self._below, batch[:2])
-            # Not around the yield: what runs between two batches has gradients.
-            with torch.no_grad(), autocast(self._source.device, self._precision):
-                features = self._folded(batch).float()
+            # Folded only when features are computed: most runs of a study only read them.
+            if self._for_inference is None:
+                is_folded = self._compute.cpu_kernels
+                self._for_inference = fold(self._below, batch[:2]) if is_folded else self._below
+            # Not around the yield: what runs between two batches needs gradients.
+            with torch.no_grad(), self._compute.autocast():
+                features = self._for_inference(batch).float()
             yield features
 
 
-class Store:
-    """Tensors on disk by the digest of what they are made from.
+def _identity(source: Views, below: nn.Module, compute: Compute) -> dict[str, object]:
+    """Everything that the features follow from, less the pictures and the draws of a part.
 
-    Safe with parallel writers: a file appears whole, by a rename, and two writers of one key
-    write the same. The least recently used files go when the limit is passed.
+    It decides the names of the files: a change here makes all stored features useless.
+    """
+    config = source.config
+    data = asdict(config.data)
+    identity: dict[str, object] = {
+        "below": digest(below.state_dict()),
+        "network": repr(config.model.name),
+        "pictures": source.pictures.digest,
+        "views": {key: data[key] for key in VIEW_SETTINGS},
+        "pixels": [config.model.mean, config.model.std],
+        "arithmetic": [str(compute.precision), source.device.type, torch.__version__],
+        "resampled": bool(source.are_resident),
+    }
+    # A folded network gives the same features within rounding, not to the last digit.
+    if not compute.cpu_kernels:
+        identity["folded"] = False
+    return identity
+
+
+class Store:
+    """Tensors on disk, each named by the digest of what it is made from.
+
+    Processes may write at the same time: a file appears complete, by a rename, and two writers of
+    one key write the same. When the limit is passed, the least recently used files are deleted.
     """
 
     def __init__(self, cache: CacheConfig) -> None:
@@ -106,9 +131,15 @@ class Store:
 
     @staticmethod
     def key(identity: dict[str, object]) -> str:
+        """The key of a tensor: 32 hexadecimal digits.
+
+        Args:
+            identity: what the tensor is made from, as values that JSON can hold.
+        """
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 
     def read(self, key: str) -> Tensor | None:
+        """The tensor of a key; None where it is not stored or its file is damaged."""
         from safetensors.torch import load_file
 
         path = self._path(key)
@@ -117,14 +148,14 @@ class Store:
             os.utime(path)
         except FileNotFoundError:
             return None
-        # A file that was damaged is made again.
+        # A damaged file is deleted; what it held is computed again.
         except Exception:
             path.unlink(missing_ok=True)
             return None
         return features
 
     def write(self, key: str, features: Tensor) -> None:
-        """Keep the features; a full or read-only disk costs the sharing, not the run."""
+        """Store a tensor. On a full or read-only disk nothing is stored, and the run goes on."""
         from safetensors.torch import save
 
         try:

@@ -1,9 +1,9 @@
-"""The training loop: one plain pass after another, the best epoch kept."""
+"""The training loop: a step, an epoch, all epochs; the best epoch is kept."""
 
 import copy
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +14,16 @@ from torch.nn import functional as F
 from ablation import randomness
 from ablation.config import Config
 from ablation.errors import ConfigError
-from ablation.network.device import autocast
+from ablation.network.device import Compute
 from ablation.network.transfer import Parts
 from ablation.study.diverged import DivergedError, not_finite
 from ablation.training import regularizer
 from ablation.training.batches import consecutive, indices_on
 from ablation.training.evaluate import Evaluation, evaluate
-from ablation.training.inputs import Inputs
+from ablation.training.examples import Examples
 from ablation.training.optimizer import build_optimizer, learning_rate
 
-#: One epoch's metrics by the names under which MLflow gets them, and its number from 1.
+#: One epoch's metrics by their names in MLflow, with the epoch's number from 1.
 Epoch = dict[str, float]
 
 
@@ -32,15 +32,14 @@ class Fit:
     """A finished training.
 
     Attributes:
-        history: one row an epoch.
-        best_epoch: the first epoch of the best validation accuracy, from 1.
+        history: one row for each epoch.
+        best_epoch: the first epoch with the best validation accuracy, from 1.
         best_val_accuracy, last_val_accuracy: 0..1.
-        probabilities: shape (n_val, n_classes), of the validation pictures at the best epoch.
-        features: what the head was given of some validation pictures at the best epoch, see
-            `Evaluation`.
-        state: the trained part's weights and buffers at the best epoch; they are loaded back.
+        probabilities: of the validation pictures at the best epoch, shape (n_val, n_classes).
+        features: what the head was given at the best epoch, see `Evaluation`.
+        state: the trained part's weights and buffers at the best epoch.
         n_steps: training steps in all.
-        applied: the strengths l1 and l2 as they were measured at the first step.
+        applied: the strengths l1 and l2 as measured at the first step.
     """
 
     history: list[Epoch]
@@ -58,130 +57,147 @@ class Fit:
 class _Best:
     """The best epoch so far."""
 
-    accuracy: float
     epoch: int
+    found: Evaluation
     state: dict[str, Tensor]
-    found: "Evaluation"
 
 
 def fit(
     parts: Parts,
-    inputs: Inputs,
-    train_labels: npt.NDArray[np.int64],
-    val_labels: npt.NDArray[np.int64],
+    examples: Examples,
     config: Config,
-    device: torch.device,
-    precision: torch.dtype,
+    compute: Compute,
     on_epoch: Callable[[Epoch], None],
 ) -> Fit:
-    """Train the part above for `config.epochs`, and load back its best epoch.
+    """Train the part above for `config.epochs`, then load back its best epoch.
 
     Args:
-        parts: the network, cut where training starts, on `device`.
-        inputs: what the part above is fed.
-        train_labels, val_labels: class indices, shape (n,).
+        parts: the network, cut where training starts, on `compute.device`.
+        examples: what the part above is given, and the labels.
+        config: of the run.
+        compute: the device and the arithmetic.
         on_epoch: called with each epoch's metrics as soon as they are known.
 
     Raises:
         DivergedError: at the end of the first epoch in which a number was not finite.
     """
-    weights = parts.trained()
-    optimizer = build_optimizer(weights, config.optimizer, config.reg.l2)
-    labels = torch.from_numpy(train_labels).to(device)
-    targets = torch.from_numpy(val_labels).to(device)
+    trainer = _Trainer(parts, config, compute)
     history: list[Epoch] = []
     best: _Best | None = None
-    n_steps = 0
-    applied: dict[str, float] = {}
     for epoch in range(1, config.epochs + 1):
-        start = time.perf_counter()
-        lr = learning_rate(config.optimizer.lr, epoch, config.epochs, config.scheduler)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        order = randomness.order(len(train_labels), config.seed, epoch)
-        batches = consecutive(order, config.batch_size)
-        indices = indices_on(device, batches)
-        fed = zip(indices, inputs.training(epoch, batches), strict=True)
-        examples = ((x, labels[chosen]) for chosen, x in fed)
-        sums = _train(parts, optimizer, examples, config.reg.l1, precision, applied)
-        n_steps += len(batches)
-        found = evaluate(parts, inputs.evaluation("val"), targets, precision)
-        val_accuracy = (found.probabilities.argmax(1) == targets).double().mean().item()
-        row = {
-            "epoch": float(epoch),
-            "train/loss": sums[0].item() / len(labels),
-            "train/penalty": regularizer.penalty(weights, config.reg).item(),
-            "train/accuracy": sums[1].item() / len(labels),
-            "val/loss": found.loss,
-            "val/accuracy": val_accuracy,
-            "lr": lr,
-            "epoch_seconds": time.perf_counter() - start,
-        }
+        row, found = _epoch(trainer, examples, epoch)
         _refuse_not_finite(epoch, row, parts.above, found)
         history.append(row)
-        if best is None or val_accuracy > best.accuracy:
-            best = _Best(val_accuracy, epoch, _copy(parts.above), found)
+        if best is None or found.accuracy > best.found.accuracy:
+            best = _Best(epoch, found, _copy(parts.above))
         on_epoch(row)
     assert best is not None
     parts.above.load_state_dict(best.state)
     return Fit(
         history=history,
         best_epoch=best.epoch,
-        best_val_accuracy=best.accuracy,
+        best_val_accuracy=best.found.accuracy,
         last_val_accuracy=history[-1]["val/accuracy"],
         probabilities=best.found.probabilities.cpu().numpy(),
         features=best.found.features.cpu().numpy(),
         state=best.state,
-        n_steps=n_steps,
-        applied=applied,
+        n_steps=trainer.n_steps,
+        applied=trainer.applied,
     )
 
 
-def _train(
-    parts: Parts,
-    optimizer: torch.optim.Optimizer,
-    examples: Iterable[tuple[Tensor, Tensor]],
-    l1: float,
-    precision: torch.dtype,
-    applied: dict[str, float],
-) -> tuple[Tensor, Tensor]:
-    """One pass over the training pictures.
+@dataclass
+class _Trainer:
+    """A network in training, with its optimizer.
 
-    Args:
-        examples: for each batch, what the part above is fed and the class indices.
-        applied: filled at the first step of a training, see `Fit`.
-
-    Returns:
-        The sum of the losses, and how many pictures were classed right as they came.
+    Attributes:
+        n_steps: training steps so far.
+        applied: the strengths l1 and l2 as measured at the first step; empty before.
     """
-    parts.train()
-    weights = parts.trained()
-    device = weights[0].device
-    loss_sum = torch.zeros((), device=device)
-    n_right = torch.zeros((), device=device)
-    for x, y in examples:
-        with autocast(device, precision):
-            logits = parts.above(x)
-        loss = F.cross_entropy(logits.float(), y)
-        optimizer.zero_grad(set_to_none=True)
+
+    parts: Parts
+    config: Config
+    compute: Compute
+    n_steps: int = 0
+    applied: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.weights = self.parts.trained()
+        self.optimizer = build_optimizer(self.weights, self.config.optimizer, self.config.reg.l2)
+
+    def train(self, lr: float, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """One pass over the training pictures.
+
+        Args:
+            lr: the learning rate.
+            batches: inputs of the part above and their labels.
+
+        Returns:
+            The sum of the losses over the pictures, and how many were classified correctly, each
+            as it was seen; both as tensors without dimensions.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.parts.train()
+        loss_sum = torch.zeros((), device=self.compute.device)
+        n_right = torch.zeros((), device=self.compute.device)
+        for x, labels in batches:
+            loss, logits = self._step(x, labels)
+            # The sums stay on the device: reading them here would wait for each step. A loss that
+            # is not finite in one step makes the sum not finite.
+            loss_sum += loss * len(labels)
+            n_right += (logits.argmax(1) == labels).sum()
+        return loss_sum, n_right
+
+    def _step(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """One training step: the mean loss of the batch, and its logits."""
+        with self.compute.autocast():
+            logits = self.parts.above(x)
+        loss = F.cross_entropy(logits.float(), labels)
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if not applied:
-            applied["l1"] = regularizer.measured_l1(weights, l1)
-            applied["l2"] = sum(group["weight_decay"] for group in optimizer.param_groups)
+        l1 = self.config.reg.l1
+        if self.n_steps == 0:
+            decays = [group["weight_decay"] for group in self.optimizer.param_groups]
+            self.applied["l1"] = regularizer.measured_l1(self.weights, l1)
+            self.applied["l2"] = sum(decays)
         else:
-            regularizer.add_l1_gradient(weights, l1)
-        optimizer.step()
-        # Sums stay on the device: reading them here would make it wait for each step. A loss that
-        # is not finite in one step makes its sum so.
-        loss_sum += loss.detach() * len(y)
-        n_right += (logits.detach().argmax(1) == y).sum()
-    return loss_sum, n_right
+            regularizer.add_l1_gradient(self.weights, l1)
+        self.optimizer.step()
+        self.n_steps += 1
+        return loss.detach(), logits.detach()
 
 
-def _refuse_not_finite(epoch: int, row: Epoch, above: nn.Module, found: "Evaluation") -> None:
-    """Raise where a number of this epoch is not finite.
+def _epoch(trainer: _Trainer, examples: Examples, epoch: int) -> tuple[Epoch, Evaluation]:
+    """Train and validate for one epoch."""
+    start = time.perf_counter()
+    config, compute, inputs = trainer.config, trainer.compute, examples.inputs
+    lr = learning_rate(config.optimizer.lr, epoch, config.epochs, config.scheduler)
+    labels = examples.train_labels
+    order = randomness.order(len(labels), config.seed, epoch)
+    batches = consecutive(order, config.batch_size)
+    indices = indices_on(compute.device, batches)
+    given = zip(indices, inputs.training(epoch, batches), strict=True)
+    loss_sum, n_right = trainer.train(lr, ((x, labels[chosen]) for chosen, x in given))
+    found = evaluate(trainer.parts, inputs.evaluation("val"), examples.val_labels, compute)
+    row = {
+        "epoch": float(epoch),
+        "train/loss": loss_sum.item() / len(labels),
+        "train/penalty": regularizer.penalty(trainer.weights, config.reg).item(),
+        "train/accuracy": n_right.item() / len(labels),
+        "val/loss": found.loss,
+        "val/accuracy": found.accuracy,
+        "lr": lr,
+        "epoch_seconds": time.perf_counter() - start,
+    }
+    return row, found
 
-    Weights and buffers are looked at too: an activation that cuts may hide a NaN from the loss.
+
+def _refuse_not_finite(epoch: int, row: Epoch, above: nn.Module, found: Evaluation) -> None:
+    """Raise DivergedError where a number of this epoch is not finite.
+
+    Weights and buffers are checked too: ReLU6, which cuts off large values, may hide a NaN or an
+    infinity from the loss.
     """
     state = [value for value in above.state_dict().values() if value.is_floating_point()]
     wrong = not_finite(
@@ -190,7 +206,7 @@ def _refuse_not_finite(epoch: int, row: Epoch, above: nn.Module, found: "Evaluat
             "penalty": row["train/penalty"],
             "largest weight or statistic": float(nn.utils.get_total_norm(state, torch.inf)),
             "validation loss": found.loss,
-            "largest validation logit": found.largest,
+            "largest validation logit": found.largest_logit,
         }
     )
     if wrong:
@@ -198,14 +214,16 @@ def _refuse_not_finite(epoch: int, row: Epoch, above: nn.Module, found: "Evaluat
 
 
 def refuse_batch_of_one(parts: Parts, view: Tensor, n_pictures: int, batch_size: int) -> None:
-    """Before anything is trained: whether a batch of one picture is one too few.
+    """Check before training whether the network can train on a batch of one picture, if one occurs.
 
     Args:
-        view: one picture as the network sees it.
-        n_pictures: to train.
+        parts: the network, cut where training starts.
+        view: one picture as the network sees it, shape (1, 3, size, size).
+        n_pictures: how many there are to train.
+        batch_size: pictures in a training step.
 
     Raises:
-        ConfigError: a BatchNorm that is trained would be given one value a channel.
+        ConfigError: a BatchNorm that is trained would be given one value per channel.
     """
     sizes = {len(batch) for batch in consecutive(np.arange(n_pictures), batch_size)}
     if 1 not in sizes:
@@ -220,8 +238,9 @@ def refuse_batch_of_one(parts: Parts, view: Tensor, n_pictures: int, batch_size:
         cause = "batch_size=1" if batch_size == 1 else "1 picture to train"
         remedy = "batch_size=2 or more" if n_pictures > 1 else "more pictures"
         raise ConfigError(
-            f"{cause}: BatchNorm needs more than one value per channel, and one picture's last "
-            f"maps are one pixel each; take {remedy}, a larger data.size, or transfer=frozen"
+            f"{cause}: BatchNorm needs more than one value per channel, and the last feature maps "
+            f"of one picture are one pixel each; take {remedy}, a larger data.size, or "
+            "transfer=frozen"
         ) from error
 
 

@@ -1,33 +1,27 @@
-"""What a training step is fed: views, or the features of views where the trunk is frozen.
-
-Features of a view depend on (weights, picture, seed, epoch) alone: they are computed once and
-kept on disk for every run that needs them.
-"""
+"""Views in batches, made while the network is busy with the batch before."""
 
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ablation import config as schema
-from ablation.config import DataConfig, ModelConfig
-from ablation.pictures import views
-from ablation.pictures.data import Pictures, Split
-from ablation.training.batches import consecutive, indices_on
+from ablation.config import Config, chosen
+from ablation.pictures import resampling, views
+from ablation.pictures.data import Pictures
+from ablation.pictures.prefetch import Prefetcher
+from ablation.pictures.split import Split
+from ablation.training.batches import Indices, consecutive, indices_on
+from ablation.training.cache import Cache
 
-Indices = npt.NDArray[np.int64]
-
-#: Pixels of the largest picture that is resampled on a device: a batch of them is there as float32.
+#: Largest picture that is resampled on a GPU, in pixels: a batch of them is held there as float32.
 RESIDENT_PIXELS = 2_000_000
-#: Its longest side: each pixel along it has a weight for each of a view's.
+#: Its longest side: resampling takes a weight for each pixel along it and each pixel of the view.
 RESIDENT_SIDE = 20_000
-#: Pictures a forward pass of a frozen or validating network, by kind of device.
+#: Pictures in a batch of a frozen or validating network, by kind of device; 128 elsewhere.
 EVALUATION_BATCH = {"cpu": 32}
 
 
@@ -35,87 +29,140 @@ class Inputs(Protocol):
     """Batches for the trained part of a network, on its device."""
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
-        """One tensor a batch of training pictures, views drawn for this epoch."""
+        """One tensor for each batch of training pictures.
+
+        Args:
+            epoch: from 1; each epoch has other views.
+            batches: indices of the pictures.
+        """
 
     def evaluation(self, name: str) -> Iterator[Tensor]:
-        """Every picture of a split (val, test) in order, in batches of any size."""
+        """Every picture of a split (val or test) in order, in batches of any size."""
 
     def sample(self, indices: Indices) -> Iterator[Tensor]:
         """Some training pictures, seen as validation pictures are, in batches of any size."""
 
 
-@dataclass
 class Views:
-    """Views, made while the network is busy with the ones before where that is faster.
+    """The pictures as the network sees them.
 
-    On a GPU those of training are made there, from pictures that stay there.
+    On a GPU training views are made there, from pictures that stay there. On a CPU they are made
+    from decoded pictures as they are asked for, and by threads ahead of the training where pictures
+    must be decoded first.
 
     Attributes:
-        are_resident: whether the training pictures live on the device; decided where it is None.
+        pictures: of all splits.
+        config: of the run, with nothing left open.
+        device: where the views are wanted.
+        are_resident: whether the training pictures stay on the device.
     """
 
-    pictures: Pictures
-    data: DataConfig
-    model: ModelConfig
-    seed: int
-    device: torch.device
-    are_resident: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.are_resident is None:
-            self.are_resident = self.device.type == "cuda" and _fit_on_device(self.pictures.train)
-        # Views of decoded pictures take 2 % of a CPU's training; a thread that made them beside it
-        # would hold up its threads for longer.
-        is_light = self.device.type == "cpu" and self.pictures.are_kept
-        self._ahead = views.Ahead(0 if is_light else min(8, os.cpu_count() or 1))
+    def __init__(
+        self,
+        pictures: Pictures,
+        config: Config,
+        device: torch.device,
+        cache: Cache,
+        are_resident: bool | None = None,
+    ) -> None:
+        """
+        Args:
+            pictures: of all splits.
+            config: of the run, with nothing left open, see `preprocessing.filled`.
+            device: where the views are wanted.
+            cache: where views of validation pictures and resident pictures are shared.
+            are_resident: None decides by the device and the sizes of the pictures.
+        """
+        self.pictures = pictures
+        self.config = config
+        self.device = device
+        self._cache = cache
+        if are_resident is None:
+            are_resident = device.type == "cuda" and _fit_on_device(pictures.train)
+        self.are_resident = are_resident
+        # Making views of decoded pictures takes 2 % of the training time on a CPU. A thread beside
+        # the training would cost more, by holding up the threads that compute.
+        is_light = device.type == "cpu" and pictures.are_kept
+        self._ahead = Prefetcher(0 if is_light else min(8, os.cpu_count() or 1))
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
-        train = self.pictures.train
-        make = views.training_draws if self.are_resident else views.training_views
-        tasks = [
-            functools.partial(make, train, batch, self.seed, epoch, self.data) for batch in batches
-        ]
+        train, seed, data = self.pictures.train, self.config.seed, self.config.data
+        make = views.training_crops if self.are_resident else views.training_views
+        tasks = [functools.partial(make, train, batch, seed, epoch, data) for batch in batches]
         made: Iterator[Tensor] = map(self._moved, self._ahead(tasks))
         if self.are_resident:
-            pictures = _resident(train, self.device)
             indices = indices_on(self.device, batches)
-            size, mode = schema.chosen(self.data.size), schema.chosen(self.data.interpolation)
-            made = (
-                views.resampled(pictures[chosen], draws, size, mode)
-                for chosen, draws in zip(indices, made, strict=True)
-            )
+            made = self._resampled(zip(indices, made, strict=True))
         for batch in made:
-            yield views.normalise(batch, self.model)
+            yield views.normalise(batch, self.config.model)
 
     def evaluation(self, name: str) -> Iterator[Tensor]:
-        split = self._split(name)
-        return self._evaluated(split, np.arange(len(split)))
+        split = self.pictures.splits[name]
+        return self._validation(split, np.arange(len(split)))
 
     def sample(self, indices: Indices) -> Iterator[Tensor]:
-        return self._evaluated(self.pictures.train, indices)
+        return self._validation(self.pictures.train, indices)
 
-    def _evaluated(self, split: Split, indices: Indices) -> Iterator[Tensor]:
-        tasks = [
-            functools.partial(evaluation_views, split, tuple(batch), self.data, self.device)
-            for batch in evaluation_batches(indices, self.device)
-        ]
-        for batch in self._ahead(tasks):
-            yield views.normalise(batch, self.model)
+    def _resampled(self, batches: "zip[tuple[Tensor, Tensor]]") -> Iterator[Tensor]:
+        """Training views made on the device, from indices of pictures and the views' draws."""
+        size, mode = chosen(self.config.data.size), chosen(self.config.data.interpolation)
+        for indices, draws in batches:
+            yield resampling.resize_crops(self._resident[indices], draws, size, mode)
 
-    def _split(self, name: str) -> Split:
-        split = getattr(self.pictures, name)
-        assert isinstance(split, Split)
-        return split
+    @functools.cached_property
+    def _resident(self) -> Tensor:
+        """The training pictures on the device.
+
+        They are held here too, so that they are copied once even where the cache can't keep them.
+        """
+        train = self.pictures.train
+        key = ("resident", train.digest, self.device)
+        return self._cache.get(key, lambda: resampling.padded(train).to(self.device), _n_bytes)
+
+    def _validation(self, split: Split, indices: Indices) -> Iterator[Tensor]:
+        data = self.config.data
+        # Of more views than half of the cache holds only the first are shared. If all went through
+        # it, in every epoch each would be dropped before it is used again.
+        n_shared = self._cache.limit_bytes / 2 // (3 * chosen(data.size) ** 2)
+        tasks = []
+        n_seen = 0
+        for batch in evaluation_batches(indices, self.device):
+            n_seen += len(batch)
+            make = self._shared_views if n_seen <= n_shared else self._validation_views
+            tasks.append(functools.partial(make, split, tuple(batch.tolist())))
+        for views_of_batch in self._ahead(tasks):
+            yield views.normalise(views_of_batch, self.config.model)
+
+    def _shared_views(self, split: Split, indices: tuple[int, ...]) -> Tensor:
+        """Views of validation, which are the same in every epoch and every run."""
+        data = self.config.data
+        settings = (data.size, data.val_crop, data.interpolation)
+        key = ("validation", split.digest, indices, settings, self.device)
+        make = functools.partial(self._validation_views, split, indices)
+        return self._cache.get(key, make, _n_bytes)
+
+    def _validation_views(self, split: Split, indices: tuple[int, ...]) -> Tensor:
+        return views.validation_views(split, indices, self.config.data).to(self.device)
 
     def _moved(self, values: Tensor) -> Tensor:
-        """On the device; the copy is not waited for."""
+        """Values on the device. To a GPU they are copied in the background."""
         if self.device.type == "cuda":
             values = values.pin_memory()
         return values.to(self.device, non_blocking=True)
 
 
+def evaluation_batches(indices: Indices, device: torch.device) -> list[Indices]:
+    """Batches for a network that is not trained on them.
+
+    Args:
+        indices: of pictures, shape (n,).
+        device: of the network.
+    """
+    return consecutive(indices, EVALUATION_BATCH.get(device.type, 128))
+
+
 def _fit_on_device(split: Split) -> bool:
-    """Padded to one size, they must not take much more than they do in memory."""
+    """Whether the pictures, padded to one size, take little more than they take in memory."""
     if not split.is_kept:
         return False
     sizes = np.array([split.pixels(index).shape[:2] for index in range(len(split))])
@@ -125,33 +172,5 @@ def _fit_on_device(split: Split) -> bool:
     return 3 * pixels * len(split) <= 2 * split.bytes + 1e8
 
 
-#: Training pictures on a device, by their digests: the runs of a study share them.
-_RESIDENT: dict[tuple[str, torch.device], Tensor] = {}
-
-
-def _resident(split: Split, device: torch.device) -> Tensor:
-    key = (split.digest, device)
-    if key not in _RESIDENT:
-        _RESIDENT.clear()
-        _RESIDENT[key] = views.padded(split).to(device)
-    return _RESIDENT[key]
-
-
-def evaluation_batches(indices: Indices, device: torch.device) -> list[Indices]:
-    return consecutive(indices, EVALUATION_BATCH.get(device.type, 128))
-
-
-_KEPT_VIEWS: dict[tuple[object, ...], Tensor] = {}
-
-
-def evaluation_views(
-    split: Split, indices: tuple[int, ...], data: DataConfig, device: torch.device
-) -> Tensor:
-    """Validation views, the same in every epoch and run: kept on the device while they are few."""
-    key = (split.digest, indices, data.size, data.val_crop, data.interpolation, device)
-    if key not in _KEPT_VIEWS:
-        batch = views.validation_views(split, indices, data).to(device)
-        if sum(kept.nbytes for kept in _KEPT_VIEWS.values()) + batch.nbytes > 1e9:
-            return batch
-        _KEPT_VIEWS[key] = batch
-    return _KEPT_VIEWS[key]
+def _n_bytes(values: Tensor) -> int:
+    return values.nbytes

@@ -1,8 +1,9 @@
-"""Loops over maps for which torch has no fast ones on a CPU, compiled by numba.
+"""Loops over feature maps for which torch has no fast ones on a CPU, compiled by numba.
 
-A map is given as rows of channels, float32; of few channels several rows are one, so that inner
-loops are long: shape (n_rows / n_together, n_together · n_channels). Sums are taken over a fixed
-number of chunks, so that results do not depend on the number of threads.
+A feature map is given as float32 rows, one for each pixel of each picture, of n_channels values.
+Where channels are few, k consecutive rows are given as one, so that inner loops are long: shape
+(n_rows / k, k · n_channels). Sums are taken over a fixed number of chunks of rows, so that results
+do not depend on the number of threads.
 """
 
 import functools
@@ -10,32 +11,42 @@ import functools
 import numba
 import numpy as np
 
-#: Parts into which the rows of a map are cut; each is summed on its own.
+#: Chunks into which the rows of a feature map are cut; each is summed separately.
 N_CHUNKS = 32
 #: Rows that are summed in float32 before they are added to a sum in float64.
 BLOCK = 32
-#: Channels of a depthwise filter whose sums stay in the nearest cache.
+#: Channels of a depthwise filter whose sums fit in the L1 cache.
 WIDTH = 256
 
 _jit = functools.partial(numba.njit, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-#: The loops over the rows of a chunk. NumPy's numbers: for Python's, numba compiles one by one.
-MOMENTS, AFFINE, GRADIENTS, GRADIENT, LET_BY = np.arange(5)
+#: The loops over the rows of a chunk. As NumPy's integers: for each of Python's, numba would
+#: compile its own version.
+MOMENTS, AFFINE, GRADIENT_SUMS, INPUT_GRADIENT, CLAMP_GRADIENT = np.arange(5)
 
 
 @_jit
-def normalise(x, weight, bias, running_mean, running_var, momentum, eps, bounds, y):  # type: ignore[no-untyped-def]
-    """Set y to clamp((x - mean) / deviation · weight + bias, low, high), of x's own statistics.
+def normalise(x, channels, constants, bounds, y):  # type: ignore[no-untyped-def]
+    """Set y to clamp((x - mean) / deviation · weight + bias, low, high), with x's own statistics.
 
-    The running statistics, shape (n_channels,), are moved on.
+    The running statistics are updated.
+
+    Args:
+        x: rows of a feature map, of which k are given as one.
+        channels: weight, bias, running mean and running variance, each float32, (n_channels,).
+        constants: momentum and epsilon.
+        bounds: low and high, float32, shape (2,).
+        y: is set; as x.
 
     Returns:
         Mean, 1 / deviation, scale and shift of each channel: float64, shape (4, n_channels).
     """
+    weight, bias, running_mean, running_var = channels
+    momentum, eps = constants
     n_channels, width = len(weight), x.shape[1]
     n_rows = x.size // n_channels
     near = _repeated(x[:1, :n_channels], width)
     sums = np.zeros((N_CHUNKS, 2, width))
-    _over_chunks(MOMENTS, x, x, x, near, bounds, sums)
+    _over_chunks(MOMENTS, (x, x, x), near, bounds, sums)
     moments = _total(sums, n_channels) / n_rows
     kept = np.empty((4, n_channels))
     for c in range(n_channels):
@@ -47,13 +58,20 @@ def normalise(x, weight, bias, running_mean, running_var, momentum, eps, bounds,
         scale = weight[c] * inverse
         kept[0, c], kept[1, c], kept[2, c] = mean, inverse, scale
         kept[3, c] = bias[c] - mean * scale
-    _over_chunks(AFFINE, x, x, y, _repeated(kept[2:], width), bounds, sums)
+    _over_chunks(AFFINE, (x, x, y), _repeated(kept[2:], width), bounds, sums)
     return kept
 
 
 @_jit
 def differentiate(x, gradient, kept, bounds, of_x):  # type: ignore[no-untyped-def]
-    """The gradient of `normalise`, of whose output `gradient` is; `kept` is what that returned.
+    """The gradients of `normalise`.
+
+    Args:
+        x: as given to `normalise`.
+        gradient: of its output y; as x.
+        kept: what it returned.
+        bounds: as given to it.
+        of_x: is set to the gradient of x; as x.
 
     Returns:
         The gradients of weight and bias: float64, shape (2, n_channels).
@@ -61,7 +79,7 @@ def differentiate(x, gradient, kept, bounds, of_x):  # type: ignore[no-untyped-d
     n_channels, width = kept.shape[1], x.shape[1]
     n_rows = x.size // n_channels
     sums = np.zeros((N_CHUNKS, 2, width))
-    _over_chunks(GRADIENTS, x, gradient, x, _repeated(kept, width), bounds, sums)
+    _over_chunks(GRADIENT_SUMS, (x, gradient, x), _repeated(kept, width), bounds, sums)
     total = _total(sums, n_channels)
     found = np.empty((2, n_channels))
     lines = np.empty((4, n_channels))
@@ -72,50 +90,78 @@ def differentiate(x, gradient, kept, bounds, of_x):  # type: ignore[no-untyped-d
         slope = -scale * inverse * of_weight / n_rows
         lines[0, c], lines[1, c], lines[2, c] = scale, shift, slope
         lines[3, c] = -scale * of_bias / n_rows - slope * mean
-    _over_chunks(GRADIENT, x, gradient, of_x, _repeated(lines, width), bounds, sums)
+    _over_chunks(INPUT_GRADIENT, (x, gradient, of_x), _repeated(lines, width), bounds, sums)
     return found
 
 
 @_jit
-def let_by(y, gradient, bounds, n_channels, out):  # type: ignore[no-untyped-def]
-    """Set out to the gradient where y lies between the bounds, to 0 elsewhere.
+def clamp_gradient(y, gradient, bounds, n_channels, out):  # type: ignore[no-untyped-def]
+    """The gradient of a clamp: that of its output where the output lies between the bounds, else 0.
+
+    Args:
+        y: output of the clamp, rows of a feature map, of which k are given as one.
+        gradient: of y; as y.
+        bounds: low and high, float32, shape (2,).
+        n_channels: of the feature map.
+        out: is set; as y.
 
     Returns:
-        Its sum over the rows: float64, shape (n_channels,).
+        The sum of `out` over the pixels: float64, shape (n_channels,).
     """
     sums = np.zeros((N_CHUNKS, 2, y.shape[1]))
-    _over_chunks(LET_BY, y, gradient, out, np.empty((0, 0), np.float32), bounds, sums)
+    no_channels = np.empty((0, 0), np.float32)
+    _over_chunks(CLAMP_GRADIENT, (y, gradient, out), no_channels, bounds, sums)
     return _total(sums, n_channels)[0]
 
 
 @numba.njit(parallel=True, cache=True)
 def add_filters(x, gradient, shapes, sums):  # type: ignore[no-untyped-def]
-    """Add the gradient of depthwise filters, chunk by chunk of pictures; see `_add_filters`."""
+    """Add up the gradient of depthwise filters for each chunk of pictures.
+
+    Args:
+        x: the convolution's input, a row for each picture, see `_add_filters`.
+        gradient: of its output, a row for each picture.
+        shapes: height and width of the input, those of the output, n_channels, the filters' side,
+            stride and padding.
+        sums: is added to; a row for each chunk.
+    """
     for chunk in numba.prange(len(sums)):
         first, last = len(x) * chunk // len(sums), len(x) * (chunk + 1) // len(sums)
         _add_filters(x[first:last], gradient[first:last], shapes, sums[chunk])
 
 
 @numba.njit(parallel=True, cache=True)
-def _over_chunks(kernel, x, gradient, out, channels, bounds, sums):  # type: ignore[no-untyped-def]
-    """One parallel loop for all kernels: each loop of its own takes a second to compile."""
+def _over_chunks(kernel, maps, channels, bounds, sums):  # type: ignore[no-untyped-def]
+    """One of the loops below, over all chunks in parallel.
+
+    They share one parallel loop, for each takes a second to compile.
+
+    Args:
+        kernel: which loop.
+        maps: x, the gradient and what is set; the same map again where a loop has no use for one.
+        channels: values of each channel, float32, shape (n_values, k · n_channels).
+        bounds: low and high.
+        sums: float64, shape (N_CHUNKS, 2, k · n_channels).
+    """
+    x, gradient, out = maps
     for chunk in numba.prange(N_CHUNKS):
         first, last = len(x) * chunk // N_CHUNKS, len(x) * (chunk + 1) // N_CHUNKS
+        rows = x[first:last]
         if kernel == MOMENTS:
-            _add_moments(first, last, x, channels, sums[chunk])
+            _add_moments(rows, channels, sums[chunk])
         elif kernel == AFFINE:
-            _set_affine(first, last, x, channels, bounds, out)
-        elif kernel == GRADIENTS:
-            _add_gradients(first, last, x, gradient, channels, bounds, sums[chunk])
-        elif kernel == GRADIENT:
-            _set_gradient(first, last, x, gradient, channels, bounds, out)
+            _set_affine(rows, channels, bounds, out[first:last])
+        elif kernel == GRADIENT_SUMS:
+            _add_gradients(rows, gradient[first:last], channels, bounds, sums[chunk])
+        elif kernel == INPUT_GRADIENT:
+            _set_gradient(rows, gradient[first:last], channels, bounds, out[first:last])
         else:
-            _set_let_by(first, last, x, gradient, bounds, out, sums[chunk])
+            _set_clamped(rows, gradient[first:last], bounds, out[first:last], sums[chunk])
 
 
 @_jit
 def _repeated(values, width):  # type: ignore[no-untyped-def]
-    """Values of each channel, shape (n_values, n_channels), for rows that are side by side."""
+    """Values of each channel, shape (n_values, n_channels), repeated for k rows given as one."""
     n_values, n_channels = values.shape
     out = np.empty((n_values, width), np.float32)
     for i in range(n_values):
@@ -127,7 +173,7 @@ def _repeated(values, width):  # type: ignore[no-untyped-def]
 
 @_jit
 def _total(sums, n_channels):  # type: ignore[no-untyped-def]
-    """Over the chunks, and over the rows that are side by side: shape (2, n_channels)."""
+    """Sums over the chunks, and over the k rows given as one: shape (2, n_channels)."""
     total = np.zeros((2, n_channels))
     for chunk in range(N_CHUNKS):
         for i in range(2):
@@ -138,20 +184,19 @@ def _total(sums, n_channels):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _add_moments(first, last, x, channels, sums):  # type: ignore[no-untyped-def]
-    """sums += (Σ d, Σ d²) over some rows, d = x - near.
+def _add_moments(x, channels, sums):  # type: ignore[no-untyped-def]
+    """sums += (Σ d, Σ d²) over the rows, with d = x - near.
 
-    A variance that is a difference of two sums of x itself loses its digits where the mean is
+    The variance as a difference of two sums of x itself would lose its digits where the mean is
     large.
     """
     near = channels[0]
     width = len(near)
     one, two = np.empty(width, np.float32), np.empty(width, np.float32)
-    while first < last:
-        stop = min(first + BLOCK, last)
+    for first in range(0, len(x), BLOCK):
         one[:] = 0
         two[:] = 0
-        for i in range(first, stop):
+        for i in range(first, min(first + BLOCK, len(x))):
             for c in range(width):
                 d = x[i, c] - near[c]
                 one[c] += d
@@ -159,21 +204,19 @@ def _add_moments(first, last, x, channels, sums):  # type: ignore[no-untyped-def
         for c in range(width):
             sums[0, c] += one[c]
             sums[1, c] += two[c]
-        first = stop
 
 
 @_jit
-def _add_gradients(first, last, x, gradient, channels, bounds, sums):  # type: ignore[no-untyped-def]
-    """sums += (Σ g, Σ g · (x - mean)), g the gradient where the activation lets it by."""
+def _add_gradients(x, gradient, channels, bounds, sums):  # type: ignore[no-untyped-def]
+    """sums += (Σ g, Σ g · (x - mean)), with g the gradient before the clamp."""
     mean, scale, shift = channels[0], channels[2], channels[3]
     low, high = bounds
     width = len(mean)
     one, two = np.empty(width, np.float32), np.empty(width, np.float32)
-    while first < last:
-        stop = min(first + BLOCK, last)
+    for first in range(0, len(x), BLOCK):
         one[:] = 0
         two[:] = 0
-        for i in range(first, stop):
+        for i in range(first, min(first + BLOCK, len(x))):
             for c in range(width):
                 y = x[i, c] * scale[c] + shift[c]
                 g = gradient[i, c] if low < y and y < high else np.float32(0)
@@ -182,23 +225,24 @@ def _add_gradients(first, last, x, gradient, channels, bounds, sums):  # type: i
         for c in range(width):
             sums[0, c] += one[c]
             sums[1, c] += two[c]
-        first = stop
 
 
 @_jit
-def _set_affine(first, last, x, channels, bounds, out):  # type: ignore[no-untyped-def]
+def _set_affine(x, channels, bounds, out):  # type: ignore[no-untyped-def]
+    """out = clamp(x · scale + shift)."""
     scale, shift = channels[0], channels[1]
     low, high = bounds
-    for i in range(first, last):
+    for i in range(len(x)):
         for c in range(len(scale)):
             out[i, c] = min(max(x[i, c] * scale[c] + shift[c], low), high)
 
 
 @_jit
-def _set_gradient(first, last, x, gradient, channels, bounds, out):  # type: ignore[no-untyped-def]
+def _set_gradient(x, gradient, channels, bounds, out):  # type: ignore[no-untyped-def]
+    """out = g · scale + x · slope + level, with g the gradient before the clamp."""
     scale, shift, slope, level = channels[0], channels[1], channels[2], channels[3]
     low, high = bounds
-    for i in range(first, last):
+    for i in range(len(x)):
         for c in range(len(scale)):
             y = x[i, c] * scale[c] + shift[c]
             g = gradient[i, c] if low < y and y < high else np.float32(0)
@@ -206,28 +250,28 @@ def _set_gradient(first, last, x, gradient, channels, bounds, out):  # type: ign
 
 
 @_jit
-def _set_let_by(first, last, y, gradient, bounds, out, sums):  # type: ignore[no-untyped-def]
+def _set_clamped(y, gradient, bounds, out, sums):  # type: ignore[no-untyped-def]
+    """out = g, and sums[0] += Σ g, with g the gradient before the clamp whose output is y."""
     low, high = bounds
     width = y.shape[1]
     one = np.empty(width, np.float32)
-    while first < last:
-        stop = min(first + BLOCK, last)
+    for first in range(0, len(y), BLOCK):
         one[:] = 0
-        for i in range(first, stop):
+        for i in range(first, min(first + BLOCK, len(y))):
             for c in range(width):
                 g = gradient[i, c] if low < y[i, c] and y[i, c] < high else np.float32(0)
                 one[c] += g
                 out[i, c] = g
         for c in range(width):
             sums[0, c] += one[c]
-        first = stop
 
 
 @_jit
 def _add_filters(x, gradient, shapes, sums):  # type: ignore[no-untyped-def]
-    """sums += Σ over pictures and places of gradient · x, for each place of a filter.
+    """sums += Σ over pictures and pixels of gradient · x, for each position in a filter.
 
-    Pictures are flat rows, (height, width, channels); sums are (side, side, channels), flat.
+    A picture is one row, (height, width, n_channels) flattened; the gradient's is
+    (out_height, out_width, n_channels), that of the sums (side, side, n_channels).
     """
     height, width, out_height, out_width, n_channels, side, stride, padding = shapes
     for n in range(len(x)):
@@ -242,7 +286,7 @@ def _add_filters(x, gradient, shapes, sums):  # type: ignore[no-untyped-def]
                     for kx in range(side):
                         at = (ky * side + kx) * n_channels + channel
                         total = sums[at : at + m]
-                        # The places whose x lies inside the picture.
+                        # The output's columns whose x lies inside the picture.
                         left = max(0, (padding - kx + stride - 1) // stride)
                         right = min(out_width, (width - 1 - kx + padding) // stride + 1)
                         for ox in range(left, right):

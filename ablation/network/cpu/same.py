@@ -1,11 +1,12 @@
 """TensorFlow's SAME padding without a padded copy of each feature map.
 
-A network whose weights are TensorFlow's pads an even feature map before a strided convolution by
-one row less in front than behind. torch pads both sides alike, so timm copies each such map into a
-padded one, a tenth of a training step. Turned by 180 degrees, the same convolution needs its larger
-padding in front, and what torch adds behind is never read: the turned network computes the same
-function with ordinary padding. What changes is one turn of the images, and of the filters, which
-are small.
+A network with TensorFlow's weights pads a feature map of even size before a strided convolution
+with one row less in front than behind. torch pads both sides alike, so timm first copies each such
+feature map into a padded one, which takes a tenth of a training step.
+
+On feature maps that are rotated by 180 degrees, the same convolution has its larger padding in
+front. That is torch's ordinary padding, for what torch adds behind is never read. So the pictures
+and the filters, which are small, are rotated, and no feature map is copied.
 """
 
 from collections.abc import Iterator
@@ -18,9 +19,9 @@ ROUNDING = 1e-4
 
 
 class Turned(nn.Conv2d):
-    """A convolution of feature maps that are turned by 180 degrees.
+    """A convolution of feature maps that are rotated by 180 degrees.
 
-    Its weights are those of the convolution that it stands for, under the same names.
+    Its weight and bias are those of the layer that it replaces, under the same names.
     """
 
     is_turned = True
@@ -42,7 +43,11 @@ class Turned(nn.Conv2d):
 
 
 def plain(layer: nn.Conv2d) -> nn.Conv2d:
-    """For inference: a turned convolution whose filters are turned once and for all."""
+    """A `Turned` convolution for inference: a plain one whose filters are rotated once.
+
+    Args:
+        layer: of which a copy is made; its weights are detached.
+    """
     made = nn.Conv2d(
         *(layer.in_channels, layer.out_channels, layer.kernel_size),  # type: ignore[arg-type]
         stride=layer.stride,  # type: ignore[arg-type]
@@ -55,48 +60,52 @@ def plain(layer: nn.Conv2d) -> nn.Conv2d:
     return made
 
 
-def turn(x: Tensor) -> Tensor:
-    """Images or feature maps turned by 180 degrees; pooled features as they are."""
-    return x.flip(2, 3) if x.dim() == 4 else x
-
-
 @torch.no_grad()
 def without_copies(module: nn.Sequential, probe: Tensor) -> bool:
-    """Let a network of SAME convolutions compute on turned images, in place.
+    """Let a network with SAME convolutions compute on rotated feature maps, in place.
 
-    Its outputs are the same within rounding, which is checked on the probe; a network for which
-    they are not, or that has no such convolutions, is left as it was.
+    Its outputs stay the same within rounding, which is checked on the probe. A network for which
+    they do not, or without such convolutions, is left as it was.
 
     Args:
-        module: in evaluation mode from here on.
+        module: in evaluation mode afterwards.
         probe: a few of its inputs, shape (n, n_channels, height, width).
 
     Returns:
-        Whether it was changed.
+        Whether the network was changed.
     """
     module.eval()
-    places = list(_places(module))
-    if not any(_is_same(layer) for _, _, layer in places):
+    layers = list(_directed(module))
+    if not any(_is_same(layer) for _, _, layer in layers):
         return False
-    if not all(_can_turn(layer) for _, _, layer in places):
+    if not all(_can_turn(layer) for _, _, layer in layers):
         return False
     wanted = module(probe)
-    for block, name, layer in places:
+    for block, name, layer in layers:
         setattr(block, name, Turned(layer))
     hooks = [module[0].register_forward_pre_hook(_turn_input)]
     if wanted.dim() == 4:
         hooks.append(module[-1].register_forward_hook(_turn_output))
     if are_same(wanted, module(probe)):
         return True
-    for block, name, layer in places:
+    for block, name, layer in layers:
         setattr(block, name, layer)
     for hook in hooks:
         hook.remove()
     return False
 
 
-def _places(module: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Conv2d]]:
-    """The convolutions to which it matters which way a feature map is turned."""
+def are_same(wanted: Tensor, got: Tensor) -> bool:
+    """Whether two outputs differ at most by rounding; not where one of them has a NaN."""
+    return bool((wanted - got).abs().max() <= ROUNDING * wanted.abs().max())
+
+
+def _directed(module: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Conv2d]]:
+    """The convolutions whose output depends on the direction of the feature map.
+
+    Yields:
+        The block that holds one, its name there, and the convolution.
+    """
     for block in list(module.modules()):
         for name, layer in list(block.named_children()):
             if not isinstance(layer, nn.Conv2d):
@@ -106,12 +115,12 @@ def _places(module: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Conv2d]]:
 
 
 def _is_same(layer: nn.Conv2d) -> bool:
-    # By its name: to import timm for a network of torchvision would take a second.
+    # By the name of its class: importing timm for a network of torchvision would take a second.
     return type(layer).__name__ == "Conv2dSame"
 
 
 def _can_turn(layer: nn.Conv2d) -> bool:
-    """Whether ordinary padding of half a filter does on turned maps what the layer does."""
+    """Whether the layer, on rotated feature maps, is one with ordinary padding of half a filter."""
     sides, half = layer.kernel_size, tuple(side // 2 for side in layer.kernel_size)
     is_odd = all(side % 2 and side > 1 for side in sides) and layer.dilation == (1, 1)
     if _is_same(layer):
@@ -120,14 +129,14 @@ def _can_turn(layer: nn.Conv2d) -> bool:
     return is_plain and is_odd and layer.stride == (1, 1) and layer.padding == half
 
 
-def are_same(wanted: Tensor, got: Tensor) -> bool:
-    """Whether two outputs differ by rounding at most."""
-    return bool((wanted - got).abs().max() <= ROUNDING * wanted.abs().max())
+def _turn(x: Tensor) -> Tensor:
+    """Pictures or feature maps rotated by 180 degrees; pooled features as they are."""
+    return x.flip(2, 3) if x.dim() == 4 else x
 
 
 def _turn_input(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return (turn(inputs[0]), *inputs[1:])
+    return (_turn(inputs[0]), *inputs[1:])
 
 
 def _turn_output(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    return turn(output)
+    return _turn(output)

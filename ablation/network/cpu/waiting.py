@@ -1,13 +1,13 @@
-"""How the threads that compute wait for each other: awake on an idle machine, asleep on a busy one.
+"""How computing threads wait for each other: spinning on an idle machine, asleep on a busy one.
 
-GNU's OpenMP, with which torch and numba compute on Linux, lets a thread that waits for the others
-turn in an empty loop for milliseconds. On an idle machine that is the fastest way to wait. Beside
-other work it is the slowest: the core that the loop keeps busy is the one that the others wait
-for, and a training takes ten times as long. tests/benchmarks/busy.py measures both.
+torch and numba compute on Linux with GNU's OpenMP. It lets a thread that waits for the others spin
+in an empty loop for milliseconds. On an idle machine nothing is faster. Beside other work nothing
+is slower: the spinning thread takes the core that the threads it waits for need, and an epoch takes
+several times as long. tests/benchmarks/busy.py measures both.
 
-OpenMP itself shortens the loop, to a hundred turns, while a process has more of its threads than
-the machine has cores (libgomp's manual, GOMP_SPINCOUNT). So a second, sleeping team of threads is
-held while other processes compute, and let go when they don't.
+OpenMP itself shortens the loop to a hundred turns while a process has more OpenMP threads than the
+machine has cores (libgomp's manual, GOMP_SPINCOUNT). So while other processes compute, a second
+team of threads is kept, which sleeps; when they stop, it is released.
 """
 
 import atexit
@@ -18,22 +18,30 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-#: Seconds between two looks at what other processes compute.
+#: Seconds between two measurements of what other processes compute.
 INTERVAL = 0.5
-#: Cores that others use from which on the machine is busy, and below which it is idle again.
+#: The machine is busy when others use more cores than the first, and idle below the second.
 BUSY, IDLE = 0.3, 0.15
 
 _STAT = Path("/proc/stat")
 
 
 def watch(environment: Mapping[str, str] = os.environ) -> "Watch | None":
-    """Start to adapt, unless a person has decided or the system can't tell.
+    """Start to adapt the waiting of this process's threads, once in a process.
 
     Args:
-        environment: where OMP_WAIT_POLICY or GOMP_SPINCOUNT decide for good.
+        environment: OMP_WAIT_POLICY or GOMP_SPINCOUNT in it mean that a person has decided how
+            threads wait, and nothing is started.
+
+    Returns:
+        The watch of this process; None where a person has decided, or where the system does not
+        tell what other processes compute.
     """
     if {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(environment) or not _STAT.exists():
         return None
+    for thread in threading.enumerate():
+        if isinstance(thread, Watch):
+            return thread
     started = Watch()
     started.start()
     # A thread that is inside torch when Python ends would abort the process.
@@ -42,10 +50,10 @@ def watch(environment: Mapping[str, str] = os.environ) -> "Watch | None":
 
 
 class Watch(threading.Thread):
-    """Looks at the machine, and holds the sleeping team while it is busy.
+    """Measures what other processes compute, and keeps the sleeping team while they do.
 
     Attributes:
-        is_busy: what it last found; True at the start, until it is known better.
+        is_busy: what it last found. True at the start, until the first measurement.
     """
 
     def __init__(self) -> None:
@@ -73,7 +81,7 @@ class Watch(threading.Thread):
             self._hold()
 
     def close(self) -> None:
-        """End it, and the team that it may hold."""
+        """End this thread, and release the team if it is kept."""
         self._end.set()
         self.join()
         self.is_busy = False
@@ -84,12 +92,12 @@ class Watch(threading.Thread):
             self._team = _Team()
             self._team.start()
         elif not self.is_busy and self._team is not None:
-            self._team.let_go()
+            self._team.release()
             self._team = None
 
 
 class _Team(threading.Thread):
-    """A thread with an OpenMP team of its own, which sleeps until it is let go."""
+    """A thread with an OpenMP team of its own, which sleeps until it is released."""
 
     def __init__(self) -> None:
         super().__init__(name="waiting-team", daemon=True)
@@ -98,29 +106,33 @@ class _Team(threading.Thread):
     def run(self) -> None:
         import torch
 
-        # A parallel loop, however short, makes the team; it lives as long as this thread.
+        # Any parallel loop creates the team. It lives as long as this thread.
         torch.zeros(1 << 20).add_(1)
         self._end.wait()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._end.set()
         self.join()
 
 
 def usage() -> tuple[float, float, float]:
-    """Seconds: of the clock, that all processes computed on our cores, that this one did."""
+    """The time, and how much was computed on the cores that this process may use.
+
+    Returns:
+        Seconds: of the clock, that all processes computed, that this process computed.
+    """
     ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
     ticks = 0
     for line in _STAT.read_text().splitlines():
         name, *numbers = line.split()
         if name in ours:
-            # Of user, nice, system, idle, iowait, irq and softirq, all but the two that are idle.
+            # user, nice, system, idle, iowait, irq, softirq: all but the fourth and fifth are use.
             spent = [int(number) for number in numbers[:7]]
             ticks += sum(spent) - spent[3] - spent[4]
     return time.monotonic(), ticks / os.sysconf("SC_CLK_TCK"), time.process_time()
 
 
 def others(before: tuple[float, float, float], now: tuple[float, float, float]) -> float:
-    """Cores that other processes used between two looks; see `usage`."""
+    """How many cores other processes used between two results of `usage`."""
     clock, everyone, own = (after - first for first, after in zip(before, now, strict=True))
     return max(0.0, everyone - own) / max(clock, 1e-9)

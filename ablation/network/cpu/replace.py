@@ -1,4 +1,4 @@
-"""Which layers of a network are replaced by faster ones of the same arithmetic."""
+"""Which layers of a network are replaced by faster ones that compute the same."""
 
 from typing import TypeGuard
 
@@ -11,18 +11,18 @@ from ablation.network.cpu.layers import Depthwise, Norm, Widening
 from ablation.network.cpu.same import Turned, are_same, without_copies
 
 
-def quicken(module: nn.Sequential, probe: Tensor) -> None:
-    """Put the layers of this file where the same function is computed, in place.
+def replace_layers(module: nn.Sequential, probe: Tensor) -> None:
+    """Replace layers by those of `layers` and `same` where the same function is computed, in place.
 
     Weights and buffers stay the same objects under the same names.
 
     Args:
-        module: in evaluation mode from here on.
+        module: in evaluation mode afterwards.
         probe: one or a few of the module's inputs.
     """
     n_threads = torch.get_num_threads()
     numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
-    # numba's first use sets the number for all that computes with the same OpenMP.
+    # Numba's first use sets the number of threads for all that uses the same OpenMP, torch too.
     torch.set_num_threads(n_threads)
     without_copies(module, probe)
     for block in list(module.modules()):
@@ -54,6 +54,7 @@ def _is_plain_norm(layer: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
 
 
 def _is_wide_depthwise(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """A depthwise convolution of 5×5 or more, for whose gradient torch has no fast code."""
     return (
         isinstance(layer, nn.Conv2d)
         and type(layer) in (nn.Conv2d, Turned)
@@ -69,6 +70,7 @@ def _is_wide_depthwise(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
 
 
 def _is_widening(layer: nn.Conv2d) -> bool:
+    """A 1×1 convolution with at least twice as many channels in its output as in its input."""
     return (
         type(layer) is nn.Conv2d
         and layer.kernel_size == layer.stride == (1, 1)
@@ -80,11 +82,12 @@ def _is_widening(layer: nn.Conv2d) -> bool:
 
 
 @torch.no_grad()
-def _feed_alone(module: nn.Module, pairs: dict[nn.Conv2d, "Norm"], probe: Tensor) -> bool:
-    """Whether each convolution feeds its norm, and nothing else.
+def _feed_alone(module: nn.Module, pairs: dict[nn.Conv2d, Norm], probe: Tensor) -> bool:
+    """Whether the output of each convolution goes to its norm and nowhere else.
 
-    Neighbours among a block's children need not be: the convolutions' outputs are hidden behind
-    NaNs, and shown to the norms alone.
+    Neighbours among a block's children need not be connected. So each convolution's output is
+    replaced by NaNs, and only its norm is given the true output: if anything else reads the output
+    of a convolution, the result is NaN.
     """
     module.eval()
     wanted = module(probe)
@@ -101,7 +104,7 @@ def _feed_alone(module: nn.Module, pairs: dict[nn.Conv2d, "Norm"], probe: Tensor
     ]
     try:
         return are_same(wanted, module(probe))
-    # A norm that is called before its neighbour.
+    # A norm that runs before its convolution.
     except KeyError:
         return False
     finally:

@@ -1,0 +1,54 @@
+"""What a network is trained, validated and tested on: its inputs and their labels."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ablation.config import Config
+from ablation.network.device import Compute
+from ablation.network.transfer import Parts
+from ablation.pictures.data import Pictures
+from ablation.training.cache import Cache
+from ablation.training.features import Features, Store
+from ablation.training.inputs import Inputs, Views
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs of the trained part of a network, and their labels.
+
+    Attributes:
+        inputs: views, or features of views where the lower part of the network is frozen.
+        train_labels, val_labels, test_labels: class indices on the network's device, int64, shape
+            (n,); those of the test pictures are None without a test set.
+    """
+
+    inputs: Inputs
+    train_labels: Tensor
+    val_labels: Tensor
+    test_labels: Tensor | None = None
+
+
+def examples_of(
+    parts: Parts, pictures: Pictures, config: Config, compute: Compute, cache: Cache
+) -> Examples:
+    """The examples that the part above is trained on.
+
+    Args:
+        parts: the network, cut where training starts, on its device.
+        pictures: of all splits.
+        config: with nothing left open, see `preprocessing.filled`.
+        compute: the device and the arithmetic.
+        cache: what the runs of this process share in memory.
+    """
+    views = Views(pictures, config, compute.device, cache)
+    inputs: Inputs = views
+    if len(parts.below):
+        store = Store(config.cache) if config.cache.features else None
+        inputs = Features(views, parts.below, store, compute)
+    labels = {
+        name: torch.from_numpy(split.labels).to(compute.device)
+        for name, split in pictures.splits.items()
+    }
+    return Examples(inputs, labels["train"], labels["val"], labels.get("test"))

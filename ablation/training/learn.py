@@ -1,0 +1,153 @@
+"""One training, from a config to a trained and tested network. It knows nothing of MLflow."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ablation import randomness
+from ablation.config import Config, chosen
+from ablation.network import model, transfer
+from ablation.network.cpu.install import install
+from ablation.network.device import Compute
+from ablation.network.transfer import Parts
+from ablation.pictures.data import Pictures
+from ablation.study.diverged import DivergedError, not_finite
+from ablation.training import novelty
+from ablation.training.cache import Cache
+from ablation.training.evaluate import evaluate, outputs
+from ablation.training.examples import Examples, examples_of
+from ablation.training.fit import Epoch, Fit, fit, refuse_batch_of_one
+
+Filters = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training with everything that is stored of it.
+
+    Attributes:
+        fit: the training.
+        test: probabilities of the test pictures, shape (n_test, n_classes), computed once with the
+            best epoch's weights; None without a test set.
+        known: what is needed to tell whether a picture is far from the training pictures; None
+            where no weights are kept.
+        checks: tags that show the integrity of the run.
+        filters: the first convolution's filters before training and at the best epoch, each of
+            shape (n_filters, n_channels, height, width); None for a network without convolutions.
+    """
+
+    fit: Fit
+    test: npt.NDArray[np.float32] | None
+    known: novelty.Known | None
+    checks: dict[str, str]
+    filters: tuple[Filters, Filters] | None
+
+
+def learn(
+    config: Config, pictures: Pictures, cache: Cache, on_epoch: Callable[[Epoch], None]
+) -> Trained:
+    """Build the network, freeze, train and test it, and check that what is frozen did not change.
+
+    Args:
+        config: with nothing left open, see `preprocessing.filled`.
+        pictures: of all splits.
+        cache: what the runs of this process share in memory.
+        on_epoch: called with each epoch's metrics.
+
+    Raises:
+        ConfigError: the network can't be trained as the config asks.
+        DivergedError: a number of the training or of the test is not finite.
+    """
+    compute = Compute.of(config)
+    network = _build(config, len(pictures.classes)).to(compute.device)
+    start = model.digest(network.trunk.state_dict())
+    first_filters = _first_filters(network)
+    parts = transfer.apply(network, config.transfer)
+    frozen_before = parts.frozen_digest()
+    _refuse_batch_of_one(parts, config, len(pictures.train), compute)
+    if compute.has_fast_training:
+        install(parts.above, parts.below, chosen(config.data.size))
+    examples = examples_of(parts, pictures, config, compute, cache)
+    with randomness.seeded(randomness.TRAINING, config.seed):
+        result = fit(parts, examples, config, compute, on_epoch)
+    return Trained(
+        fit=result,
+        test=_tested(parts, examples, compute, result.best_epoch),
+        known=known(parts, examples, result, compute) if config.save_weights else None,
+        checks={
+            "start_digest": start,
+            "frozen_digest_before": frozen_before,
+            "frozen_digest_after": parts.frozen_digest(),
+            **_measured(result, compute),
+        },
+        filters=_pair(first_filters, _first_filters(network)),
+    )
+
+
+def _build(config: Config, n_classes: int) -> model.Network:
+    is_pretrained = config.transfer.pretrained
+    return model.build(config.model, n_classes, pretrained=is_pretrained, seed=config.seed)
+
+
+def _refuse_batch_of_one(parts: Parts, config: Config, n_pictures: int, compute: Compute) -> None:
+    size = chosen(config.data.size)
+    view = torch.zeros(1, 3, size, size, device=compute.device)
+    # The check draws dropout. Seeded, it does not change what is drawn after it.
+    with randomness.seeded(randomness.TRAINING, config.seed):
+        refuse_batch_of_one(parts, view, n_pictures, config.batch_size)
+
+
+def _tested(
+    parts: Parts, examples: Examples, compute: Compute, epoch: int
+) -> npt.NDArray[np.float32] | None:
+    """The probabilities of the test pictures; None without a test set.
+
+    Raises:
+        DivergedError: a logit is not finite.
+    """
+    if examples.test_labels is None:
+        return None
+    found = evaluate(parts, examples.inputs.evaluation("test"), examples.test_labels, compute)
+    wrong = not_finite({"largest logit of the test pictures": found.largest_logit})
+    if wrong:
+        raise DivergedError(epoch, wrong)
+    probabilities: npt.NDArray[np.float32] = found.probabilities.cpu().numpy()
+    return probabilities
+
+
+def known(parts: Parts, examples: Examples, result: Fit, compute: Compute) -> novelty.Known:
+    """What the best epoch's network makes of a sample of the training pictures.
+
+    The pictures are seen as validation pictures are: whole, without augmentation.
+    """
+    chosen_ones = novelty.sample(examples.train_labels.cpu().numpy())
+    views = examples.inputs.sample(chosen_ones)
+    features: list[Tensor] = [part for part, _ in outputs(parts, views, compute)]
+    return novelty.known(torch.cat(features).cpu().numpy(), result.features)
+
+
+def _measured(result: Fit, compute: Compute) -> dict[str, str]:
+    """Tags that say how the training was done."""
+    return {
+        "applied_l1": f"{result.applied['l1']:.6g}",
+        "applied_l2": f"{result.applied['l2']:.6g}",
+        "n_steps": str(result.n_steps),
+        "device": str(compute.device),
+        "threads": str(torch.get_num_threads()),
+        "precision": str(compute.precision).removeprefix("torch."),
+    }
+
+
+def _first_filters(network: nn.Module) -> Filters | None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            return module.weight.detach().cpu().float().numpy().copy()
+    return None
+
+
+def _pair(before: Filters | None, after: Filters | None) -> tuple[Filters, Filters] | None:
+    return None if before is None or after is None else (before, after)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation.config import ReportConfig
+from ablation.study.ledger import exit_code
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,7 +38,8 @@ class Written:
     def exit_code(self) -> int:
         """0, or 2 where planned runs did not finish, an arm is not what it says, or runs' files
         can't be read."""
-        return 0 if self.is_complete and not self.breaches and not self.losses else 2
+        faults = (*self.breaches, *self.losses)
+        return exit_code(is_complete=self.is_complete, faults=faults)
 
 
 def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
@@ -55,21 +57,20 @@ def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
     # Here, because these load matplotlib and pandas: a mistake in a command is answered before.
     from ablation.report.claims.results import gather
     from ablation.report.evidence import archive, archive_writer
-    from ablation.report.pages import blocks, csv_files, figures, render, terminal
-    from ablation.report.pages import compose as pages
-    from ablation.report.pages import replace as files
+    from ablation.report.pages import compose, csv_files, figures, render, replace, terminal
 
     found = gather(evidence, config)
-    page = pages.compose(found, figures.draw(found))
+    page = compose.compose(found, figures.draw(found))
     folder = results / evidence.study
-    with files.replaced(folder, f"{blocks.FIGURES}/*.png", (blocks.HTML, blocks.MARKDOWN)) as fresh:
+    own_figures, last = f"{render.FIGURES}/*.png", (render.HTML, render.MARKDOWN)
+    with replace.replaced(folder, own_figures, last) as fresh:
         csv_files.save(found, fresh)
         render.save(page, fresh)
         # What was kept on request must not stay as it was beside a newer report.
         if found.is_small or (folder / archive.NAME).exists():
             archive_writer.write(evidence, fresh / archive.NAME)
     return Written(
-        folder / blocks.MARKDOWN,
+        folder / render.MARKDOWN,
         terminal.main_table(found),
         tuple(found.breaches),
         tuple(found.losses),

@@ -1,79 +1,73 @@
-"""The pages of a report: what is said, in which order, as Markdown and as HTML.
+"""The report from top to bottom: its sections, in the order in which a careful reader asks."""
 
-The content is made once, as sections of blocks; each template only sets them. In a text, what
-stands between backticks is code.
-"""
+from collections.abc import Callable, Iterable, Sequence
 
-from collections.abc import Callable, Iterator, Sequence
-
-from ablation.report.claims.groups import Group
+from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
-from ablation.report.pages.answers import _all, _answers, _what
-from ablation.report.pages.blocks import Block, Page, Pictures, Section
-from ablation.report.pages.origin import _integrity, _ledger, _made
-from ablation.report.pages.sections import (
-    _curves,
-    _effects,
-    _pairs,
-    _ranking,
-    _searched,
-    _selection,
-    _shares,
-    _time,
-)
-from ablation.report.pages.text import count
+from ablation.report.pages.answers import answers
+from ablation.report.pages.arms import integrity
+from ablation.report.pages.blocks import Block, Figures, Page, PageFigure, Section
+from ablation.report.pages.effects import effects, shares
+from ablation.report.pages.epoch import selection
+from ablation.report.pages.ledger import ledger
+from ablation.report.pages.numbers import count
+from ablation.report.pages.origin import origin
+from ablation.report.pages.overview import all_cells, what_was_compared
+from ablation.report.pages.pair_tables import pairs
+from ablation.report.pages.ranking import ranking
+from ablation.report.pages.searched import searched
+from ablation.report.pages.training import curves, time
+
+#: Makes the blocks of a section on one group of cells; the figures are that section's.
+Maker = Callable[[Results, Findings, Sequence[PageFigure]], Iterable[Block]]
 
 
-def compose(results: Results, pictures: Sequence[Pictures]) -> Page:
-    """Everything that a report says, in the order in which a careful reader asks for it.
+def compose(results: Results, figures: Sequence[Figures]) -> Page:
+    """Everything that a report says; sections with nothing to say are left out.
 
     Args:
-        results: what to tell.
-        pictures: for each group of cells, its figures by section.
+        results: of the study.
+        figures: for each group of cells, its figures by section.
     """
-    sections = [Section("What was compared", tuple(_what(results)))]
-    if len(results.groups) > 1:
-        sections.append(Section("All cells", tuple(_all(results))))
-    for make in (_answers, _ranking, _pairs, _effects, _shares, _selection, _searched):
-        sections += _of_groups(make, results, pictures)
-    sections.append(Section("Ledger", tuple(_ledger(results))))
-    if results.checks:
-        sections.append(Section("Integrity of the arms", tuple(_integrity(results))))
-    for make in (_curves, _time):
-        sections += _of_groups(make, results, pictures)
-    sections.append(Section("How this was made", tuple(_made(results))))
-    ledger = results.runs.ledger
-    title = results.runs.study
-    if not results.runs.is_complete:
-        ended = {*ledger.finished, *ledger.diverged, *ledger.failed, *ledger.running}
-        asked = set(ledger.planned) or ended
-        done = len(asked & set(ledger.finished))
-        n_lost = len(asked & set(ledger.diverged))
-        diverged = f", {n_lost:,} diverged" if n_lost else ""
-        title += f" (INCOMPLETE: {done:,} of {count(len(asked), 'run')} finished{diverged})"
-    return Page(title, tuple(results.breaches), tuple(sections))
+
+    def of_groups(title: str, make: Maker, shows: str = "") -> list[Section]:
+        """A section for each group of cells, with the figures that it shows."""
+        return [
+            Section(
+                f"{title}: {group.name}" if group.name else title,
+                tuple(make(results, group, drawn.get(shows, ()))),
+            )
+            for group, drawn in zip(results.groups, figures, strict=True)
+        ]
+
+    sections = [
+        Section("What was compared", tuple(what_was_compared(results))),
+        Section("All cells", tuple(all_cells(results))),
+        *of_groups("Answers", answers),
+        *of_groups("Ranking", ranking, "ranking"),
+        *of_groups("Pairs of factors", pairs, "pairs"),
+        *of_groups("Effects", effects, "effects"),
+        *of_groups("Shares of variance", shares),
+        *of_groups("Selection of the epoch", selection),
+        *of_groups("Searched settings", searched),
+        Section("Ledger", tuple(ledger(results))),
+        Section("Integrity of the arms", tuple(integrity(results))),
+        *of_groups("Learning curves", curves, "curves"),
+        *of_groups("Accuracy and training time", time, "time"),
+        Section("How this was made", tuple(origin(results))),
+    ]
+    shown = tuple(section for section in sections if section.blocks)
+    return Page(title(results), tuple(results.breaches), shown)
 
 
-Maker = Callable[[Results, Group, Pictures], Iterator[Block]]
-
-
-def _of_groups(make: Maker, results: Results, pictures: Sequence[Pictures]) -> Iterator[Section]:
-    """A section for each group that has something to say."""
-    for group, drawn in zip(results.groups, pictures, strict=True):
-        blocks = tuple(make(results, group, drawn))
-        where = f": {group.name}" if group.name else ""
-        if blocks:
-            yield Section(TITLES[make.__name__] + where, blocks)
-
-
-TITLES = {
-    "_answers": "Answers",
-    "_ranking": "Ranking",
-    "_pairs": "Pairs of factors",
-    "_effects": "Effects",
-    "_shares": "Shares of variance",
-    "_selection": "Selection of the epoch",
-    "_searched": "Searched settings",
-    "_curves": "Learning curves",
-    "_time": "Accuracy and training time",
-}
+def title(results: Results) -> str:
+    """The study's name; of an incomplete one also how many of its runs have finished."""
+    name, ledger = results.runs.study, results.runs.ledger
+    if results.runs.is_complete:
+        return name
+    ended = {*ledger.finished, *ledger.diverged, *ledger.failed, *ledger.running}
+    asked = set(ledger.planned) or ended
+    n_diverged = len(asked & set(ledger.diverged))
+    diverged = f", {n_diverged:,} diverged" if n_diverged else ""
+    n_finished, n_asked = len(asked & set(ledger.finished)), count(len(asked), "run")
+    return f"{name} (INCOMPLETE: {n_finished:,} of {n_asked} finished{diverged})"

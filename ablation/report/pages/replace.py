@@ -1,13 +1,12 @@
-"""A report takes the place of the one before as a whole, or not at all.
+"""A new report replaces the old one as a whole, or not at all.
 
-Everything is first written into a folder of its own beside the old files, and onto the disk: what
-can go wrong (a full disk, an error, a kill) goes wrong there and leaves the old report as it was.
-Then each file is moved over its older self, which either happens or does not: the figures first and
-the pages that show them last, so that a page never names a figure that is not there. A kill within
-these last milliseconds can leave some files new and others old, each of them whole.
+All files are first written to a fresh folder beside the old ones and flushed to disk. What can go
+wrong (a full disk, an error, a kill) goes wrong there and leaves the old report unchanged. Then
+each file is moved over its older version, which is atomic: figures first, the pages that show them
+last, so that a page never refers to a missing figure. A kill during these last milliseconds can
+leave some files new and others old, but each of them is complete.
 
-What else lies in the folder (Hydra's records, notes, other reports) is not touched; `figures/*.png`
-is the report's own.
+Other files in the folder (Hydra's records, notes, other reports) are not touched.
 """
 
 import contextlib
@@ -21,25 +20,22 @@ import psutil
 
 from ablation.errors import ConfigError
 
-#: Before the names of the folders in which reports are put together.
+#: Begins the names of the fresh folders; the host and the process follow.
 PREFIX = ".report-"
-
-
-class ReportError(ConfigError):
-    """A report that can't be written; its text says where and why."""
 
 
 @contextlib.contextmanager
 def replaced(folder: Path, own: str, last: Sequence[str]) -> Iterator[Path]:
-    """A fresh folder to write a report into, which takes the old one's place at the end.
+    """A fresh folder to write a report into; its files replace those in `folder` at the end.
 
     Args:
-        folder: of the report; made where it is not there.
-        own: a pattern of the files below `folder` that go where the new report has none of them.
-        last: names of the files that refer to others.
+        folder: of the report; made if it does not exist.
+        own: a pattern of files below `folder` that belong to the report: old ones that the new
+            report does not have are deleted.
+        last: names of the files that refer to others; they are moved last, in this order.
 
     Raises:
-        ReportError: the report can't be written; the one before is as it was.
+        ConfigError: the report can't be written; the old one is unchanged.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,17 +45,18 @@ def replaced(folder: Path, own: str, last: Sequence[str]) -> Iterator[Path]:
         fresh.mkdir()
         try:
             yield fresh
-            _onto_disk(fresh)
+            _flush(fresh)
             _move(fresh, folder, own, last)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         why = error.strerror or str(error)
         at = f" ({error.filename})" if error.filename else ""
-        raise ReportError(f"the report in {folder} can't be written: {why}{at}") from error
+        raise ConfigError(f"the report in {folder} can't be written: {why}{at}") from error
 
 
 def _move(fresh: Path, folder: Path, own: str, last: Sequence[str]) -> None:
+    """Move all files of a fresh folder to their places, and delete the report's outdated ones."""
     names = [path.relative_to(fresh) for path in sorted(fresh.rglob("*")) if path.is_file()]
 
     def turn(name: Path) -> int:
@@ -75,8 +72,8 @@ def _move(fresh: Path, folder: Path, own: str, last: Sequence[str]) -> None:
             old.unlink()
 
 
-def _onto_disk(fresh: Path) -> None:
-    """A disk may notice that it is full only when it has to write."""
+def _flush(fresh: Path) -> None:
+    """Write all files to the disk: some notice only then that they are full."""
     for path in fresh.rglob("*"):
         if path.is_file():
             with path.open("rb+") as file:
@@ -88,7 +85,7 @@ def _this_process() -> str:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Those of processes that were killed, on this machine."""
+    """Delete the fresh folders of processes on this machine that were killed."""
     mine = f"{PREFIX}{socket.gethostname()}-"
     for path in folder.glob(f"{PREFIX}*"):
         pid = path.name.removeprefix(mine)

@@ -1,0 +1,50 @@
+"""A cell's accuracy, and what became of its runs, as short texts."""
+
+from collections.abc import Iterator
+
+from ablation.report.claims.claim import cell_name
+from ablation.report.claims.groups import Group
+from ablation.report.claims.results import Results
+from ablation.report.evidence.cells import Cell
+from ablation.report.pages.blocks import Text
+from ablation.report.pages.numbers import count, percent, with_interval
+
+#: Rows of a table of cells on a page; cells.csv has all.
+MOST_ROWS = 60
+
+
+def accuracy(cell: Cell, group: Group) -> str:
+    """A cell's mean best validation accuracy, with its interval where it has one."""
+    found = group.intervals.get(cell.levels)
+    return percent(cell.mean) if found is None else with_interval(found.mean, found.low, found.high)
+
+
+def n_diverged(cell: Cell) -> str:
+    """Such as "1 of 3 seeds diverged"; empty where none did."""
+    n = len(cell.diverged)
+    return diverged_of(n, n + len(cell.seeds)) if n else ""
+
+
+def diverged_of(number: int, n_seeds: int) -> str:
+    """(1, 3) → "1 of 3 seeds diverged"."""
+    return f"{number} of {count(n_seeds, 'seed')} diverged"
+
+
+def have_diverged(results: Results) -> list[str]:
+    """Each cell in which runs diverged, and how many: "full, l1 (1 of 3 seeds)"."""
+    all_diverged = [
+        (cell.levels, f"all {len(cell.seeds)} seeds" if len(cell.seeds) > 1 else "its only run")
+        for cell in results.lost
+    ]
+    some_diverged = [
+        (cell.levels, n_diverged(cell).removesuffix(" diverged"))
+        for cell in results.cells
+        if cell.diverged
+    ]
+    return [f"{cell_name(levels)} ({n})" for levels, n in all_diverged + some_diverged]
+
+
+def rest_in_file(number: int) -> Iterator[Text]:
+    """What stands below a table of `number` cells, where it shows not all of them."""
+    if number > MOST_ROWS:
+        yield Text(f"The first {MOST_ROWS} of {number:,} cells; `cells.csv` has all.", "remark")

@@ -1,0 +1,91 @@
+"""A claim's name, difference and verdict as short texts. Whole sentences are in `claims.words`."""
+
+from collections.abc import Iterable
+
+from ablation.report.claims.claim import CellContrast, Claim, Interaction, LevelEffect, cell_name
+from ablation.report.claims.results import Results
+from ablation.report.claims.tuning import tuning_note
+from ablation.report.pages.numbers import count, points
+
+
+def claim_factors(claim: Claim) -> str:
+    """The factors that a claim is about: "transfer × reg"."""
+    match claim:
+        case LevelEffect():
+            return claim.factor
+        case Interaction():
+            return " × ".join(claim.factors)
+    return "cells"
+
+
+def claim_name(claim: Claim) -> str:
+    """What is subtracted from what: "frozen − scratch"."""
+    match claim:
+        case CellContrast():
+            return f"({cell_name(claim.a)}) − ({cell_name(claim.b)})"
+        case LevelEffect():
+            return f"{claim.level} − {claim.baseline}"
+        case Interaction():
+            (level, here), (base, there) = claim.levels, claim.baselines
+            return f"({level} − {base}) with {here}, minus that with {there}"
+    raise TypeError(f"not a claim of a report: {claim!r}")
+
+
+def difference(claim: Claim) -> str:
+    """A claim's difference with its interval, in points: "+2.6 [-1.7, 6.9]".
+
+    More decimals are given where one would make the interval a point, or include 0 by rounding.
+    """
+    found = claim.found
+    decimals = 1
+    while decimals < 4 and (
+        round(100 * (found.high - found.low), decimals) == 0
+        or (
+            found.excludes_zero and round(100 * min(abs(found.low), abs(found.high)), decimals) == 0
+        )
+    ):
+        decimals += 1
+    low, high = (round(100 * bound, decimals) + 0.0 for bound in (found.low, found.high))
+    return f"{points(found.difference, decimals)} [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def verdict(results: Results, claim: Claim) -> str:
+    """In a few words; with a dagger where the learning rate may be the reason."""
+    if claim.same:
+        return verdict_of_same(claim)
+    if claim.is_significant:
+        words = "significant"
+    elif claim.found.excludes_zero:
+        words = "significant only before correction"
+    else:
+        words = "no evidence of a difference"
+    return f"{words} †" if tuning_note(results, claim) else words
+
+
+def verdict_of_same(claim: Claim) -> str:
+    """The verdict on a claim whose sides gave the same answers."""
+    return "same predictions" if claim.same == "predictions" else "right on the same pictures"
+
+
+def dagger(results: Results, claims: Iterable[Claim]) -> str:
+    """What the dagger beside some of these claims stands for; empty where there is none."""
+    notes = dict.fromkeys(note for claim in claims if (note := tuning_note(results, claim)))
+    return f"† {'; '.join(notes)}." if notes else ""
+
+
+def left_out(results: Results, claim: Claim) -> str:
+    """Which cells a claim about levels leaves out because runs diverged there; may be empty."""
+    diverged = [
+        *(cell.levels for cell in results.lost),
+        *(cell.levels for cell in results.cells if cell.diverged),
+    ]
+    cells = []
+    if isinstance(claim, Interaction) and diverged:
+        cells = [count(len(diverged), "cell")]
+    if isinstance(claim, LevelEffect):
+        at = results.factors.index(claim.factor)
+        for level in (claim.level, claim.baseline):
+            n = sum(levels[at] == level for levels in diverged)
+            if n:
+                cells.append(f"{count(n, 'cell')} with {level}")
+    return f"runs diverged in {' and '.join(cells)}, which this leaves out" if cells else ""

@@ -1,0 +1,112 @@
+"""The sections "Effects" and "Shares of variance": effects of levels, interactions of factors."""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from ablation.report.claims.claim import Claim, Interaction, LevelEffect
+from ablation.report.claims.findings import Findings
+from ablation.report.claims.results import Results
+from ablation.report.pages.blocks import Block, PageFigure, Table, Text
+from ablation.report.pages.claim_text import (
+    claim_factors,
+    claim_name,
+    dagger,
+    difference,
+    verdict,
+)
+from ablation.report.pages.numbers import p_value, percent
+
+#: Effects in a figure, and interactions on the page.
+MOST_EFFECTS = 24
+
+AnyClaim = TypeVar("AnyClaim", bound=Claim)
+
+
+def effects(results: Results, group: Findings, figures: Sequence[PageFigure]) -> Iterator[Block]:
+    """The effects against the baseline levels, then the interactions."""
+    if group.comparison is None or not group.comparison.effects:
+        return
+    found, every = group.comparison.effects, group.comparison.interactions
+    base = ", ".join(
+        f"{factor} {level}"
+        for factor, level in group.comparison.baseline.items()
+        if any(claim.factor == factor for claim in found)
+    )
+    yield Text(
+        f"Main effects: each level against the baseline level ({base}), averaged over cells that "
+        "are alike in all else. `report.baseline.FACTOR=LEVEL` sets another.",
+        "remark",
+    )
+    yield effects_table(results, found)
+    interactions = largest(every)
+    if interactions:
+        yield Text(
+            "Interactions: how far an effect differs between two levels of another factor.",
+            "remark",
+        )
+        yield effects_table(results, interactions)
+    if len(interactions) < len(every):
+        yield Text(
+            f"The {len(interactions)} largest of {len(every)} interactions; `contrasts.csv` has "
+            "all.",
+            "remark",
+        )
+    note = dagger(results, [*found, *interactions])
+    if note:
+        yield Text(note, "remark")
+    yield from figures
+
+
+def largest(claims: Sequence[AnyClaim]) -> list[AnyClaim]:
+    """At most `MOST_EFFECTS` claims: significant ones first, then the largest; in their order."""
+    order = sorted(claims, key=lambda claim: (not claim.is_significant, -abs(claim.found.difference)))
+    kept = {id(claim) for claim in order[:MOST_EFFECTS]}
+    return [claim for claim in claims if id(claim) in kept]
+
+
+def effects_table(results: Results, claims: Sequence[LevelEffect | Interaction]) -> Table:
+    """Effects or interactions with their interval, corrected p-value and verdict."""
+    rows = [
+        (
+            claim_factors(claim),
+            claim_name(claim),
+            difference(claim),
+            p_value(claim.corrected_p),
+            verdict(results, claim),
+            str(claim.matched)
+            if claim.matched == claim.possible
+            else f"{claim.matched} of {claim.possible}",
+            str(claim.found.n_seeds),
+        )
+        for claim in claims
+    ]
+    kind = "pairs" if claims and isinstance(claims[0], LevelEffect) else "squares"
+    header = ("factor", "levels", "points", "corrected p", "verdict", f"matched {kind}", "seeds")
+    return Table(header, tuple(rows), "llrrlrr")
+
+
+def shares(results: Results, group: Findings, figures: Sequence[PageFigure]) -> Iterator[Block]:
+    """The share of the variance of the runs' accuracies that each factor explains."""
+    found = shares_table(group)
+    if found is not None:
+        yield Text(
+            "How much of the variance of the runs' accuracies each factor explains, beyond what "
+            "chance alone would give it.",
+            "remark",
+        )
+        yield found
+    elif len(group.cells) > 1 and all(len(cell.seeds) == 1 for cell in group.cells):
+        yield Text(
+            "Not given: with one seed, effects of factors can't be separated from those of chance."
+        )
+    elif len(group.cells) > 1:
+        yield Text("Not given: this needs every cell of the grid, with seeds that all cells share.")
+
+
+def shares_table(group: Findings) -> Table | None:
+    """A row for each source of variance; None with one seed, where chance can't be separated."""
+    found = group.comparison.shares if group.comparison else None
+    if not found or "seed" not in found:
+        return None
+    rows = tuple((name, percent(share)) for name, share in found.items())
+    return Table(("source", "share of variance, %"), rows, "lr")

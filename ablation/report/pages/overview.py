@@ -1,0 +1,144 @@
+"""The sections "What was compared" and "All cells": factors, seeds, settings, how to read."""
+
+from collections.abc import Iterator, Sequence
+
+from ablation.report.claims.results import Results
+from ablation.report.claims.tuning import LEARNING_RATE
+from ablation.report.evidence.runs import level_of, params_of
+from ablation.report.pages.blocks import Block, Table, Text
+from ablation.report.pages.cell_text import (
+    MOST_ROWS,
+    accuracy,
+    have_diverged,
+    n_diverged,
+    rest_in_file,
+)
+from ablation.report.pages.numbers import count, listed
+
+#: Named even where they are the same in all runs, in this order.
+FACTORS = ("data", "model", "transfer", "reg", "optimizer", "scheduler")
+SETTINGS = (LEARNING_RATE, "epochs", "batch_size")
+#: Cells that are named in a sentence.
+MOST_NAMED = 20
+
+
+def what_was_compared(results: Results) -> Iterator[Block]:
+    """The question, how to read the report, and what is missing from it."""
+    if not results.cells:
+        yield Text("No run has finished, so there is nothing to compare yet.", "warning")
+        yield from _diverged(results)
+        return
+    yield Text(f"{_question(results)}. The same in all runs: {_fixed(results)}.")
+    yield Text(_how_to_read(results), "remark")
+    yield from _diverged(results)
+    if not results.runs.is_complete:
+        yield Text(
+            "The grid is incomplete: effects are averaged over complete matched cells only, and "
+            "missing runs may change every number. The ledger names them.",
+            "warning",
+        )
+    for warning in results.warnings:
+        yield Text(f"Note: {warning}.", "warning")
+    for loss in results.losses:
+        yield Text(f"{loss[0].upper()}{loss[1:]}.", "warning")
+
+
+def _question(results: Results) -> str:
+    factors = [f"{name} ({', '.join(levels)})" for name, levels in results.runs.factors.items()]
+    pictures = {one.n_pictures for group in results.groups for one in group.intervals.values()}
+    text = f"Best validation accuracy of {count(len(results.cells), 'cell')}"
+    text += f": {' × '.join(factors)}" if factors else ""
+    text += f"; {_seeds_in_words(_seeds(results))}"
+    if pictures:
+        text += f"; {' or '.join(f'{n:,}' for n in sorted(pictures))} validation pictures"
+    return text
+
+
+def _seeds(results: Results) -> list[int]:
+    return sorted({seed for cell in results.cells for seed in cell.seeds})
+
+
+def _seeds_in_words(seeds: Sequence[int]) -> str:
+    if len(seeds) == 1:
+        return f"one seed ({seeds[0]})"
+    is_range = seeds == list(range(seeds[0], seeds[-1] + 1))
+    names = f"{seeds[0]} to {seeds[-1]}" if is_range else ", ".join(map(str, seeds))
+    return f"{len(seeds)} seeds ({names})"
+
+
+def _fixed(results: Results) -> str:
+    """The factors and important settings that have one value in all runs."""
+    table = results.runs.table
+    varied = {*results.runs.factors, *results.runs.searched}
+    keys = params_of(table)
+    sections = dict.fromkeys(key.partition(".")[0] for key in keys if "." in key)
+    parts = []
+    for key in dict.fromkeys([*FACTORS, *(name for name in sections if name in keys), *SETTINGS]):
+        values = set(level_of(table, key))
+        if key in keys and key not in varied and len(values) == 1:
+            parts.append(f"{key} {values.pop()}")
+    return ", ".join(parts)
+
+
+def _how_to_read(results: Results) -> str:
+    text = (
+        "A run's accuracy is the share of validation pictures that it classified correctly at its "
+        "best epoch; a cell's is the mean over its seeds. Brackets hold 95 % confidence intervals, "
+    )
+    if len(_seeds(results)) == 1:
+        text += (
+            "for new pictures on these weights only: with one seed, nothing can be said about "
+            "other seeds. `-m seed=range(5)` would."
+        )
+    else:
+        text += "for new seeds and new pictures alike."
+    n_claims = max((g.comparison.n_claims for g in results.groups if g.comparison), default=0)
+    if n_claims > 1:
+        text += (
+            " A difference is significant where its p-value is below 0.05 after Holm's correction "
+            f"for all {n_claims:,} comparisons of this report; effects, interactions and pairs of "
+            "cells share the probability of an error in equal parts. Where only the uncorrected "
+            "interval excludes 0, it is called significant only before correction."
+        )
+    return text
+
+
+def all_cells(results: Results) -> Iterator[Block]:
+    """Every cell's accuracy in the order of the grid, where not all can be compared."""
+    if len(results.groups) > 1:
+        yield Text(
+            "Not all cells were evaluated on the same pictures. Only those that were can be "
+            "compared, so the report has a part for each set of pictures below."
+        )
+        yield all_cells_table(results)
+        yield from rest_in_file(len(results.cells))
+
+
+def all_cells_table(results: Results) -> Table:
+    """A row for each cell, whichever pictures it was evaluated on."""
+    group_of = {cell.levels: group for group in results.groups for cell in group.cells}
+    rows = []
+    for cell in results.cells[:MOST_ROWS]:
+        note = f" ({n_diverged(cell)})" if cell.diverged else ""
+        reached = accuracy(cell, group_of[cell.levels]) + note
+        rows.append((*cell.levels, reached, str(len(cell.seeds))))
+    header = (*results.factors, "accuracy, %", "seeds")
+    return Table(header, tuple(rows), "l" * len(results.factors) + "rr")
+
+
+def _diverged(results: Results) -> Iterator[Block]:
+    """The cells that are not compared, because runs diverged."""
+    cells = have_diverged(results)
+    if not cells:
+        return
+    one = len(cells) == 1
+    text = (
+        f"{count(len(cells), 'cell')} {'has' if one else 'have'} runs that diverged, and so "
+        f"{'is' if one else 'are'} not ranked and in no comparison: {listed(cells, MOST_NAMED)}."
+    )
+    if any(cell.diverged for cell in results.cells):
+        text += (
+            " Where only some seeds diverged, the mean over the others leaves out the worst runs "
+            "and is optimistic."
+        )
+    yield Text(text, "warning")

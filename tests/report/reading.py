@@ -1,0 +1,36 @@
+"""Write the report of a made-up study, and read it."""
+
+from pathlib import Path
+from unittest import mock
+
+from ablation import report
+from ablation.config import ReportConfig
+from ablation.report import Written
+from ablation.report.claims.results import Results, gather
+from ablation.report.evidence.store import Stored
+from ablation.report.pages import figures
+from ablation.tracking.store import connect
+from tests.report.made_up import Study, store
+
+
+def write(
+    folder: Path, made: Study, *, drawn: bool = False, **config: object
+) -> tuple[Written, str]:
+    """The report of a study, and its Markdown; with figures only where `drawn` asks for them."""
+    client = connect(store(folder / "store", made))
+    asked = ReportConfig(**config)  # type: ignore[arg-type]
+    draw = figures.draw if drawn else lambda results: [{} for _ in results.groups]
+    with mock.patch("ablation.report.pages.figures.draw", draw):
+        written = report.write(Stored(client, made.name), folder / "results", asked)
+    return written, written.path.read_text()
+
+
+def results_of(folder: Path, made: Study, **config: object) -> Results:
+    """What the report of a study is made from."""
+    client = connect(store(folder, made))
+    return gather(Stored(client, made.name), ReportConfig(**config))  # type: ignore[arg-type]
+
+
+def section(text: str, title: str) -> str:
+    """The part of a report's Markdown under a title."""
+    return text.split(f"\n## {title}\n")[1].split("\n## ")[0]

@@ -27,6 +27,7 @@ from ablation import config as schema
 from ablation.config import Config
 from ablation.study import grid
 from ablation.study import ledger as study
+from ablation.study.fingerprints import fingerprint
 from ablation.tracking import plans
 from ablation.training import predictions
 from ablation.training.predictions import Predictions
@@ -115,7 +116,7 @@ def _make(client: MlflowClient, uri: str, artifacts: Path, made: Study) -> None:
     configs = list(_configs(axes, made))
     command = "python -m ablation -m " + " ".join(f"{k}={','.join(v)}" for k, v in axes.items())
     if made.planned:
-        plan = study.Plan(command, axes, [schema.fingerprint(config) for _, _, config in configs])
+        plan = study.Plan(command, axes, [fingerprint(config) for _, _, config in configs])
         plans.save_plan(client, experiment, plan)
     rows: dict[Any, list[dict[str, Any]]] = {
         table: []
@@ -245,10 +246,9 @@ class _Run:
         frozen = "f" * 64 if self.config.transfer.trained != "all" else "e" * 64
         return {
             "mlflow.runName": "-".join([*self.varied.values(), f"s{self.config.seed}"]),
-            "fingerprint": schema.fingerprint(self.config),
+            "fingerprint": fingerprint(self.config),
             "data_digest": DIGEST,
             "weights_digest": "a" * 64 if self.config.transfer.pretrained else "none",
-            "scratch_start": str(not self.config.transfer.pretrained).lower(),
             "command": self.command,
             "code_commit": "c" * 40,
             "code_dirty": "false",

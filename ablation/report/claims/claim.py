@@ -13,21 +13,31 @@ Same = Literal["", "right", "predictions"]
 
 @dataclass(frozen=True)
 class CellMean:
+    """A cell's mean accuracy over its seeds, with its interval."""
+
     cell: Levels
     accuracy: MeanAccuracy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A difference, as the report states it: with its correction for all others beside it."""
+    """A difference as the report states it, corrected for all other claims of the report.
+
+    Attributes:
+        found: the difference with its interval and p-value.
+        corrected_p: the p-value after Holm's correction.
+        n_claims: claims of the report, this one included.
+        same: what its two sides have in common in every seed and every pair of cells: the predicted
+            classes, only which predictions were right, or neither ("").
+    """
 
     found: Contrast
     corrected_p: float
-    n_claims: int  # In the report's family, this one included.
-    same: Same = ""  # What its two sides have in common, in every seed and every pair of cells.
+    n_claims: int
+    same: Same = ""
 
     @property
-    def significant(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the report says that there is a difference."""
         # A corrected p-value is never below the raw one, so the interval then leaves out 0 too.
         return self.corrected_p < 1 - self.found.confidence and self.found.excludes_zero
@@ -35,7 +45,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class CellContrast(Claim):
-    """Levels `a` minus cell `b`."""
+    """Cell `a` minus cell `b`, both levels in the order of `factors`."""
 
     factors: tuple[str, ...]
     a: Levels
@@ -44,32 +54,50 @@ class CellContrast(Claim):
 
 @dataclass(frozen=True, kw_only=True)
 class LevelEffect(Claim):
-    """`level` minus `baseline`, averaged over pairs of cells that are alike in all else."""
+    """Main effect: `level` minus `baseline`, averaged over pairs of cells equal in all else.
+
+    Attributes:
+        matched: pairs of cells that are averaged over.
+        possible: pairs that a full grid would hold.
+        same_with: (factor, level) of the other factors' levels at which all predictions of the two
+            sides are the same; empty where that is so at every level.
+    """
 
     factor: str
     level: str
     baseline: str
-    matched: int  # Pairs of cells averaged over.
-    possible: int  # Pairs that a full grid would hold.
-    #: Other factors' levels with which all predictions are the same, where not all of all are.
+    matched: int
+    possible: int
     same_with: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction(Claim):
-    """The effect of the first factor's level at the second's level, minus that at its baseline."""
+    """The effect of the first factor's level at the second's level, minus that at its baseline.
+
+    Attributes:
+        matched: squares of four cells that are averaged over.
+        possible: squares that a full grid would hold.
+        idle: where `same`, the factor that changes no prediction at either level of the other.
+    """
 
     factors: tuple[str, str]
     levels: tuple[str, str]
     baselines: tuple[str, str]
-    matched: int  # Squares of four cells averaged over.
+    matched: int
     possible: int
-    idle: str = ""  # The factor that changes nothing at either level of the other, where `same`.
+    idle: str = ""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a report says about accuracies, in the order of the cells and factors given."""
+    """All that a report says about accuracies, in the order of the cells and factors given.
+
+    Attributes:
+        shares: factor → its share of the variance of the runs' accuracies; None unless the grid is
+            full and the accuracies vary.
+        n_claims: claims that are corrected together.
+    """
 
     factors: tuple[str, ...]
     baseline: dict[str, str]
@@ -77,9 +105,10 @@ class Comparison:
     contrasts: tuple[CellContrast, ...]
     effects: tuple[LevelEffect, ...]
     interactions: tuple[Interaction, ...]
-    shares: dict[str, float] | None  # None unless the grid is full and its accuracies vary.
+    shares: dict[str, float] | None
     n_claims: int
 
 
 def cell_name(cell: Levels) -> str:
+    """A cell as it is named in sentences and tables."""
     return ", ".join(cell) or "the only cell"

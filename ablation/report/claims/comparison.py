@@ -3,7 +3,7 @@
 A claim is a weighted sum of cells over the seeds that these share: a contrast of two cells, a
 level's effect against the baseline level, averaged over matched cells, or an interaction of two
 factors. All claims of a report form one family: their p-values are corrected together (Holm, with
-weights), and only what survives is `significant`. So whatever a reader picks out of a report
+weights), and only what survives is significant. So whatever a reader picks out of a report
 without any true difference, it claims one in at most 5 % of studies.
 """
 
@@ -94,8 +94,14 @@ def _claims(grid: Grid, drafts: Sequence[Draft], rows: "_Rows") -> list[Claim]:
         found, corrected_p = of_family[draft.identity]
         if draft.first_sign != family[draft.identity].first_sign:
             found = found.reversed()
-        common = {"corrected_p": float(corrected_p), "n_claims": len(family)}
-        claims.append(draft.kind(found=found, **common, **draft.names, **rows.in_common(draft)))
+        claim = draft.kind(
+            found=found,
+            corrected_p=float(corrected_p),
+            n_claims=len(family),
+            **draft.names,
+            **rows.in_common(draft),
+        )
+        claims.append(claim)
     return claims
 
 

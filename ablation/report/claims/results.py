@@ -34,15 +34,15 @@ class Results:
     Attributes:
         runs: what the store holds.
         cells: in which a run finished, in the order in which their levels were asked for.
-        lost: the cells in which all diverged, likewise.
+        lost: the cells in which all runs diverged, in the same order.
         groups: the cells by the pictures that they answered, compared.
         checks: of the integrity of the arms.
         test: the cells' levels → accuracy on the pictures held back; empty where there are none.
         held_back: the cells' levels → right or wrong on these, of shape (n_seeds, n_pictures).
         histories: run id → metrics by epoch, of the cells whose curves are drawn.
         unreadable: run id → why its predictions can't be read, and where they were sought.
-        unread: run id → likewise, of its predictions of pictures held back or its history.
-        n_probabilities: that all finished runs predicted, as far as those compared tell.
+        unread: run id → why its predictions of pictures held back, or its history, can't be read.
+        n_probabilities: how many all finished runs predicted, estimated from those compared.
         config: how the report was asked for.
     """
 
@@ -106,28 +106,14 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
     """
     found = runs.read(evidence, config.nuisance)
     _refuse_unknown(found, config)
-    while True:
-        cells, lost = cell_formation.form(found)
-        answers, test_answers = _answers(evidence, found, cells)
-        diverged = answers.diverged | test_answers.diverged
-        if not diverged:
-            break
-        found = runs.set_aside(found, diverged, config.nuisance)
-    test = groups.tables_of_answers(cells, test_answers)
-    tested = {
-        levels: right
-        for pictures, part in test.items()
-        if pictures is not None
-        for levels, right in part.items()
-    }
+    found, cells, lost, (answers, test_answers) = _cells(evidence, found, config)
+    tested = _held_back(cells, test_answers)
     compared = [
         findings(group, tested)
         for group in groups.group(cells, lost, answers, found.factors, config.baseline)
     ]
-    best = [cell for group in compared for cell in group.ranked[:MOST_CURVES]]
-    drawn = {run_id for cell in best for run_id in cell.run_ids}
-    shown = found.table[found.table.run_id.isin(drawn)]
-    histories = evidence.histories(list(shown.run_id))
+    drawn = _drawn(found, compared)
+    histories = evidence.histories(drawn)
     n_probabilities = answers.n_probabilities + test_answers.n_probabilities
     n_finished = sum(len(newest_first) for newest_first in found.ledger.finished.values())
     return Results(
@@ -141,9 +127,39 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
         histories=histories.read,
         unreadable=answers.unreadable,
         unread={**test_answers.unreadable, **histories.unreadable},
-        n_probabilities=round(n_probabilities * n_finished / max(len(shown), 1)),
+        n_probabilities=round(n_probabilities * n_finished / max(len(drawn), 1)),
         config=config,
     )
+
+
+def _cells(
+    evidence: Evidence, found: Runs, config: ReportConfig
+) -> tuple[Runs, Sequence[Cell], Sequence[Lost], tuple[Answers, Answers]]:
+    """The cells with their runs' answers; runs whose answers are not finite count as diverged."""
+    while True:
+        cells, lost = cell_formation.form(found)
+        both = _answers(evidence, found, cells)
+        diverged = both[0].diverged | both[1].diverged
+        if not diverged:
+            return found, cells, lost, both
+        found = runs.set_aside(found, diverged, config.nuisance)
+
+
+def _held_back(cells: Sequence[Cell], answers: Answers) -> dict[tuple[str, ...], NDArray[np.bool_]]:
+    """Levels → right or wrong on the pictures held back, of the cells whose answers can be read."""
+    return {
+        levels: right
+        for pictures, part in groups.tables_of_answers(cells, answers).items()
+        if pictures is not None
+        for levels, right in part.items()
+    }
+
+
+def _drawn(found: Runs, compared: Sequence[Findings]) -> list[str]:
+    """The runs whose learning curves are drawn: those of each group's best cells."""
+    best = [cell for group in compared for cell in group.ranked[:MOST_CURVES]]
+    wanted = {run_id for cell in best for run_id in cell.run_ids}
+    return list(found.table[found.table.run_id.isin(wanted)].run_id)
 
 
 def _answers(evidence: Evidence, found: Runs, cells: Sequence[Cell]) -> tuple[Answers, Answers]:

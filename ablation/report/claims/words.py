@@ -12,8 +12,8 @@ def in_words(claim: Claim, difference: float = 0.01) -> str:
 
     Args:
         claim: Any claim of a comparison.
-        difference: The difference, a fraction, that a claim that tells nothing apart is measured
-            by: how much data would be needed to tell it.
+        difference: A fraction above 0. For a claim that is not significant, the sentence says how
+            much data it would take to detect a difference of this size.
     """
     if claim.found.difference < 0:  # Name the better one first.
         claim = _turned(claim)
@@ -27,13 +27,13 @@ def in_words(claim: Claim, difference: float = 0.01) -> str:
     if claim.same:
         return _nothing_changed(claim)
     ending = _where_nothing_changed(claim)
-    if claim.significant:
+    if claim.is_significant:
         return f"{start}{_verdict(claim, _figures(found))}, {scope}{ending}"
     sentence = f"{start}{_no_verdict(claim)}: {_figures(found)}, {scope}"
     if found.excludes_zero:
         sentence += (
-            f"; the interval leaves out 0, but not once all {claim.n_claims:,} comparisons of"
-            f" this report are allowed for (corrected p = {claim.corrected_p:.2g})"
+            f"; corrected p = {claim.corrected_p:.2g} for all {claim.n_claims:,} comparisons of"
+            " this report"
         )
     return f"{sentence}; {_what_it_takes(found, difference)}{ending}"
 
@@ -65,9 +65,13 @@ def _verdict(claim: Claim, figures: str) -> str:
 def _no_verdict(claim: Claim) -> str:
     if isinstance(claim, Interaction):
         lead, here, there = _interaction_names(claim)
-        return f"whether {lead} differs between {here} and {there} can't be told"
-    one, other, beside = _sides(claim)
-    return f"{one} and {other}{beside} can't be told apart"
+        difference = f"difference in {lead} between {here} and {there}"
+    else:
+        one, other, beside = _sides(claim)
+        difference = f"difference between {one} and {other}{beside}"
+    if claim.found.excludes_zero:
+        return f"the {difference} is significant only before correction"
+    return f"no evidence of a {difference}"
 
 
 def _nothing_changed(claim: Claim) -> str:
@@ -163,7 +167,7 @@ def _figures(found: Contrast) -> str:
 
 def _what_it_takes(found: Contrast, difference: float) -> str:
     points = f"{100 * difference:g}"
-    task = f"to tell a difference of {points} {'point' if points == '1' else 'points'}"
+    task = f"to detect a difference of {points} {'point' if points == '1' else 'points'}"
     need = needed(found, difference)
     seeds = need.seeds and f"about {_rough(need.seeds)} seeds"
     pictures = need.pictures and f"{_rough(need.pictures)} pictures"
@@ -179,9 +183,9 @@ def _what_it_takes(found: Contrast, difference: float) -> str:
     if seeds and pictures:
         return f"{seeds} or {pictures} would be needed {task}"
     if seeds:
-        return f"{seeds} would be needed {task}; more pictures alone would not do"
+        return f"{seeds} would be needed {task}; more pictures alone would not be enough"
     if pictures:
-        return f"about {pictures} would be needed {task}; more seeds alone would not do"
+        return f"about {pictures} would be needed {task}; more seeds alone would not be enough"
     return f"neither more seeds alone nor more pictures alone would be enough {task}: it takes both"
 
 

@@ -27,12 +27,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ablation import config as schema
-from ablation.errors import ConfigError
+from ablation.errors import ConfigError, first_line
+from ablation.names import is_folder_name
 from ablation.report.evidence.source import HELD_BACK, VALIDATION, Found, History
 from ablation.study.ledger import Plan
 from ablation.study.record import Run
-from ablation.tracking.artifacts import brief
 from ablation.training.predictions import WORDS, Predictions
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class Archived:
             torn = archive.testzip()
             if torn:
                 raise zipfile.BadZipFile(f"{torn} is not as it was written")
-        if not schema.is_folder_name(self.study):
+        if not is_folder_name(self.study):
             raise EvidenceError(f"evidence={path}: its study's name {self.study!r} is no folder's")
 
     def predictions(
@@ -184,7 +183,7 @@ def _told(path: Path) -> Iterator[None]:
         if not is_evidence(path):
             raise EvidenceError(_foreign(path)) from error
         raise EvidenceError(
-            f"evidence={path}: the file is damaged ({brief(error)}); take another copy of it"
+            f"evidence={path}: the file is damaged ({first_line(error)}); take another copy of it"
         ) from error
 
 

@@ -26,8 +26,8 @@ class Check:
         holds: the statement that was checked.
         n_checked: runs that recorded what the check needs.
         n_concerned: runs that the statement is about.
-        breaches: each a sentence for the reader; none where the statement holds.
-        warnings: likewise, of what is no breach but worth knowing.
+        breaches: a sentence for the reader on each breach; none where the statement holds.
+        warnings: a sentence on what is no breach but worth knowing.
     """
 
     holds: str
@@ -81,14 +81,9 @@ def scratch_started_at_random(table: pd.DataFrame) -> Check:
     pretrained = column(table, "params.transfer.pretrained")
     scratch, other = table[pretrained == "False"], table[pretrained == "True"]
     loaded = column(scratch, "tags.weights_digest")
-    random_start = column(scratch, "tags.scratch_start")
     start = column(scratch, "tags.start_digest")
     known_starts = set(column(other, "tags.start_digest").dropna())
-    is_breach = (
-        (loaded.notna() & (loaded != "none"))
-        | (random_start == "false")
-        | (start.notna() & start.isin(known_starts))
-    )
+    is_breach = (loaded.notna() & (loaded != "none")) | (start.notna() & start.isin(known_starts))
     return Check(
         "runs from scratch started from no pre-trained weight",
         int((loaded.notna() | start.notna()).sum()),

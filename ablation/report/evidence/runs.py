@@ -196,7 +196,7 @@ def _numbered(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
 
 def _cannot_change_a_result() -> set[str]:
     """Keys of the config that are no part of a run's identity, and the seed."""
-    idle = (key for key, item in SCHEMA.items() if not item.metadata["result"])
+    idle = (key for key, item in SCHEMA.items() if not item.result)
     return {*idle, REPLICATES}
 
 

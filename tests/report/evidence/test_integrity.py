@@ -71,7 +71,6 @@ def test_a_sound_study_has_no_breach() -> None:
         (run("odd", tags__frozen_digest_after="g"), "a frozen weight or buffer changed"),
         (scratch("odd", tags__weights_digest="w"), "started from pre-trained weights"),
         (scratch("odd", tags__start_digest="imagenet"), "started from pre-trained weights"),
-        (scratch("odd", tags__scratch_start="false"), "started from pre-trained weights"),
         (run("odd", params__reg__l1="0.0", tags__applied_l1="0"), "the l1 penalty was off"),
         (run("odd", tags__applied_l1="0.002"), "the l1 penalty was stronger than asked for"),
         (run("odd", tags__applied_l1="0"), "the l1 penalty was not as asked for"),

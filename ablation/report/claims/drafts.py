@@ -89,15 +89,23 @@ class Grid:
 
 @dataclass(frozen=True)
 class Draft:
-    """A claim before its figures: the sum of weighted cells, divided by `matched`."""
+    """A claim without numbers yet: the weighted sum of cells, divided by `matched`.
+
+    Attributes:
+        kind: of claim.
+        names: the fields that `kind` has beyond those of every claim.
+        weights: cell → its weight in the sum.
+        matched: pairs or squares of cells that are averaged over.
+        seeds: those that all cells share.
+        pairs: pairs of cells that differ only in what the claim is about; of an interaction, those
+            of its first factor, then those of its second.
+    """
 
     kind: type[Claim]
-    names: dict[str, Any]  # What `kind` holds beyond every claim's fields.
+    names: dict[str, Any]
     weights: dict[Levels, int]
     matched: int
     seeds: tuple[int, ...]
-    # Pairs of cells that are alike in all but what the claim is about; of an interaction, those
-    # of its first factor, then those of its second.
     pairs: tuple[tuple[tuple[Levels, Levels], ...], ...]
 
     @property
@@ -106,7 +114,7 @@ class Draft:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Equal for claims that are the same but for their sign."""
+        """Equal for claims that differ only in their sign."""
         terms = tuple((c, self.weights[c] * self.first_sign) for c in sorted(self.weights))
         return terms, self.matched, frozenset(self.seeds)
 

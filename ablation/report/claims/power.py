@@ -1,4 +1,4 @@
-"""How many seeds or pictures would tell a difference."""
+"""How many seeds or pictures a difference would need to be significant."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +12,13 @@ from ablation.report.claims.two_way import critical_value, variance_of_sum
 
 @dataclass(frozen=True)
 class Needed:
-    """How many seeds (at these pictures), or pictures (at these seeds), would tell `difference`.
+    """How much data would make `difference` significant.
 
-    None where no number of them would do: with these pictures even endless seeds leave the
-    pictures' own variance, and the reverse.
+    Attributes:
+        difference: a fraction.
+        seeds: how many, with the pictures as they are; None where no number is enough, since the
+            variance between pictures remains.
+        pictures: how many, with the seeds as they are; None where no number is enough.
     """
 
     difference: float
@@ -24,14 +27,14 @@ class Needed:
 
 
 def needed(found: Contrast, difference: float = 0.01, power: float = 0.8) -> Needed:
-    """About how much data would tell a true `difference`, from the variance seen in `found`.
+    """About how much data would make a true `difference` significant, given the variance in `found`.
 
-    "To tell" means that the interval of `found.confidence` leaves out 0 in a share `power` of
+    Significant means here that the interval of `found.confidence` leaves out 0 in a share `power` of
     studies. The variance components are estimates, so the numbers are good to a factor of two.
 
     Args:
         found: Any contrast; its own difference does not matter.
-        difference: The true difference to be told, a fraction above 0.
+        difference: the true difference, a fraction above 0.
         power: Between 0 and 1.
 
     Raises:

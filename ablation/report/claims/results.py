@@ -29,7 +29,7 @@ MOST_LOST = 3
 
 @dataclass(frozen=True)
 class Results:
-    """A study, ready to be told.
+    """Everything that a report says of a study.
 
     Attributes:
         runs: what the store holds.

@@ -1,4 +1,4 @@
-"""Differences and accuracies with their intervals, for new seeds and new pictures alike.
+"""Differences and accuracies with intervals that hold for new seeds and new pictures.
 
 Every run of a cell answers the same pictures, and cells share their seeds, so a difference between
 cells is a table of paired differences of shape (seeds, pictures). `two_way` has the method.
@@ -27,7 +27,7 @@ Covers = Literal["pictures", "seeds and pictures"]
 
 @dataclass(frozen=True)
 class Contrast:
-    """A mean difference, as a fraction, with its interval and the p-value of "there is none".
+    """A mean difference, as a fraction, with its interval and the p-value of the null hypothesis of no difference.
 
     `p_value < 1 - confidence` exactly where the interval leaves out 0.
     """
@@ -83,7 +83,7 @@ def contrast(correct_a: ArrayLike, correct_b: ArrayLike, confidence: float = 0.9
         confidence: Of the interval, between 0 and 1.
 
     Returns:
-        A difference between -1 and 1. The interval is for new seeds and new pictures alike; with
+        A difference between -1 and 1. The interval is for new seeds and new pictures; with
         one seed it is for new pictures on these weights (`covers` says so).
 
     Raises:
@@ -187,7 +187,7 @@ def mean_interval(correct: ArrayLike, confidence: float = 0.95) -> MeanAccuracy:
     half = np.sqrt(mean * (1 - mean) * spread + spread**2 / 4) / (1 + spread)
     return MeanAccuracy(
         mean=mean,
-        # Wilson's bounds hold the mean; only rounding can put them a hair beyond it.
+        # Wilson's bounds hold the mean; only rounding can put them slightly beyond it.
         low=min(max(float(centre - half), 0.0), mean),
         high=max(min(float(centre + half), 1.0), mean),
         n_seeds=n_seeds,
@@ -222,7 +222,7 @@ def _checked_tables(values: ArrayLike, limit: float) -> Floats:
     if tables.dtype.kind not in "biuf":
         raise ValueError(f"values are of type {tables.dtype}, not numbers")
     tables = tables.astype(np.float64, copy=False)
-    # Rounding of averages may go a hair beyond the limit. NaN compares false with everything.
+    # Rounding of averages may go slightly beyond the limit. NaN compares false with everything.
     if tables.size and not (np.abs(tables).max() <= limit * (1 + 1e-9)):
         raise ValueError(f"values holds one that is not a number, or beyond {limit:g} in size")
     return tables

@@ -3,15 +3,16 @@
 from ablation.report.claims.claim import CellContrast, Claim, Interaction, LevelEffect
 from ablation.report.claims.results import Results
 
-#: Contrasts across these say little where each level was not given its own learning rate.
+#: Contrasts across these factors say little unless each level has its own best learning rate.
 NEED_TUNING = ("optimizer", "transfer")
 LEARNING_RATE = "optimizer.lr"
 
 
 def is_tuned(results: Results, claim: Claim) -> bool | None:
-    """Whether each side of a claim was at its own best learning rate; None where that is no matter.
+    """Whether each side of a claim had its own best learning rate.
 
-    It matters for contrasts across optimizers and ways of transfer.
+    Returns:
+        None for claims that need no tuning: those within one optimizer and one transfer mode.
     """
     if not set(_across(claim)) & set(NEED_TUNING):
         return None
@@ -21,7 +22,7 @@ def is_tuned(results: Results, claim: Claim) -> bool | None:
 
 
 def tuning_note(results: Results, claim: Claim) -> str:
-    """What a reader must know of the learning rate beside a claim; empty where nothing."""
+    """What a reader must know of the learning rate beside a claim; empty where there is nothing."""
     if is_tuned(results, claim) is not False:
         return ""
     if LEARNING_RATE in results.factors:

@@ -1,4 +1,4 @@
-"""What right/wrong tables of shape (seeds, pictures) can and cannot tell.
+"""The variance of the mean of a (seeds, pictures) table, and what follows from it.
 
 Every run of a cell answers the same pictures, and cells share their seeds. So a difference between
 cells is a table of paired differences, one for each seed and picture, whose mean varies with both:
@@ -8,7 +8,7 @@ other seeds would give other weights, other pictures would be easier or harder. 
 The variance of the mean of a table of S seeds and I pictures is estimated from the mean squares of
 its two-way analysis of variance, (seeds + pictures - residual) / (S I): the method of moments for
 crossed random effects (Searle, Casella & McCulloch 1992, *Variance Components*, ch. 4). Three
-additions keep it honest where seeds are few or cells are near 100 %:
+additions keep its coverage where seeds are few or accuracies are near 100 %:
 
 - **Critical value.** The seeds' part of the variance is known from S - 1 degrees of freedom only.
   Satterthwaite's one effective number for the sum covers as little as 92 % with 3 seeds, and errs
@@ -83,7 +83,7 @@ class TwoWay:
 
 
 def two_way(tables: Floats, size: Floats, n_differing: NDArray[np.int_]) -> TwoWay:
-    """Analyse tables (n, S, I), to each of which a picture of +size and one of -size is added.
+    """Analyse tables (n, S, I), after adding a picture of +size and one of -size to each.
 
     On `n_differing` pictures of each table the sides differ.
     """

@@ -1,21 +1,21 @@
-"""The evidence on a study in one file, `evidence.zip`: all that a report is made from.
+"""The evidence on a study in one file, `evidence.zip`: everything that a report is made from.
 
-It is a zip, so that any system opens it and every member has its checksum; its tables are Parquet,
-which most tools for data read. Nothing in it is code. Version 1 has these members:
+It is a zip file, so that any system opens it and every member has a checksum; its tables are
+Parquet, which most data tools read. It holds no code. Version 1 has these members:
 
 `evidence.json`: `format` and `version`; `study`, its name; `plans`, what was asked for (`command`,
     `axes` as pairs of a name and its levels, `fingerprints`); `runs`, oldest first (`id`, `name`,
     `status`, `start` and `end` in ms since 1970, `params`, `metrics`, `tags`); `classes`, the lists
-    of classes that runs chose from; `unreadable`, for each table why which runs are not in it. A
-    metric that is no finite number is text: "nan", "inf".
-`predictions.parquet`, `test_predictions.parquet`: a row a run and picture, of every finished run:
+    of classes that runs predicted; `unreadable`, for each table the runs that are not in it and
+    why. A metric that is not finite is text: "nan", "inf".
+`predictions.parquet`, `test_predictions.parquet`: a row for each run and picture, of every finished run:
     `run` (its place in `runs`, from 0), `picture`, `label`, `predicted`, `classes` (the place of
     its list, -1 where that is not known), `probabilities` (of each of these classes, exact) or, of
     runs of earlier versions, `confidence` (the predicted class's, rounded).
-`history.parquet`: a row a run and epoch: `run`, `epoch`, and each metric, null where not logged.
+`history.parquet`: a row for each run and epoch: `run`, `epoch`, and each metric, null where not logged.
 
-It names no machine, no person and no folder, but for what a report shows: the commands as they were
-typed, the reasons of what failed or can't be read, and what was swept.
+It names no machine, person or folder, except in what a report shows: the commands as they were
+typed, why runs failed or can't be read, and what was swept.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ class Archived:
         """Read all but the tables.
 
         Raises:
-            EvidenceError: there is no such file, it is none of evidence, it is damaged, or of a
+            EvidenceError: there is no such file, it holds something else, is damaged, or has a
                 format that this version does not know.
         """
         self.path = path
@@ -81,12 +81,14 @@ class Archived:
             if torn:
                 raise zipfile.BadZipFile(f"{torn} is not as it was written")
         if not is_folder_name(self.study):
-            raise EvidenceError(f"evidence={path}: its study's name {self.study!r} is no folder's")
+            raise EvidenceError(
+                f"evidence={path}: its study's name {self.study!r} can't name a folder"
+            )
 
     def predictions(
         self, run_ids: Collection[str], split: str, with_probabilities: bool = False
     ) -> Found[Predictions]:
-        """What runs said of each picture of a split."""
+        """The runs' predictions of each picture of a split."""
         name = TABLES[split]
         with _told(self.path):
             table = self._table(name, [] if with_probabilities else ["probabilities"])
@@ -199,6 +201,6 @@ def is_evidence(path: Path) -> bool:
 
 def _foreign(path: Path) -> str:
     return (
-        f"evidence={path}: this is no file of evidence; `python -m ablation.report study=NAME "
+        f"evidence={path}: this is not a file of evidence; `python -m ablation.report study=NAME "
         f"evidence=FILE` writes one"
     )

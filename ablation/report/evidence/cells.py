@@ -32,19 +32,19 @@ class Tried:
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination of levels, with a run a seed.
+    """One combination of levels, with one run for each seed.
 
     Attributes:
         levels: in the order of the factors.
         seeds: increasing.
-        run_ids: one a seed.
+        run_ids: one for each seed.
         best, last, test, seconds: of shape (n_seeds,): the accuracies (0..1) at the best epoch, at
             the last, and on the pictures held back, and the seconds of training; NaN where a run
             did not log them.
         chosen: searched setting → the value at which the cell is shown.
         tried: all values that were tried here, the chosen ones first.
-        diverged: the seeds whose runs diverged at the chosen value. What the others reached is no
-            fair mean then: it leaves out the worst.
+        diverged: the seeds whose runs diverged at the chosen value. The mean over the others is
+            then too high, since it leaves out the worst.
     """
 
     levels: tuple[str, ...]

@@ -1,7 +1,7 @@
 """Whether each arm of a study was what it says: one small check each, from the table of runs.
 
-A check that fails is a breach: the comparison that the report makes is then not the one that was
-asked for. What a run did not record is said to be not recorded, and is no breach.
+A check that fails is a breach: the report then compares something else than what was asked for.
+What a run did not record is reported as not recorded; that is not a breach.
 """
 
 import json
@@ -27,7 +27,7 @@ class Check:
         n_checked: runs that recorded what the check needs.
         n_concerned: runs that the statement is about.
         breaches: a sentence for the reader on each breach; none where the statement holds.
-        warnings: a sentence on what is no breach but worth knowing.
+        warnings: a sentence on what is not a breach but worth knowing.
     """
 
     holds: str
@@ -42,7 +42,7 @@ def check(table: pd.DataFrame, factors: Iterable[str], answers: Answers) -> list
 
     Args:
         table: the runs, as `runs.as_table` gives them.
-        factors: what is compared; what differs by intent is no breach.
+        factors: what is compared; what differs on purpose is not a breach.
         answers: their predictions.
     """
     if table.empty:
@@ -95,7 +95,7 @@ def scratch_started_at_random(table: pd.DataFrame) -> Check:
 def penalty_as_asked(table: pd.DataFrame, factors: Sequence[str]) -> Check:
     """Each penalty was on where its level has it, off elsewhere, and measured as strong as asked.
 
-    A strength of 0 is no breach where the strength itself is compared.
+    A strength of 0 is not a breach where the strength itself is compared.
     """
     penalties = column(table, "params.reg.penalties")
     recorded = penalties.notna()
@@ -264,7 +264,7 @@ def column(table: pd.DataFrame, name: str) -> "pd.Series[str]":
 def _one_each(
     table: pd.DataFrame, name: str, keys: Sequence[str], holds: str, breach: str
 ) -> Check:
-    """That `name` has one value among the runs alike in all `keys`."""
+    """That `name` has one value among the runs that are equal in all `keys`."""
     values = column(table, name)
     recorded = table[values.notna()]
     breaches = []

@@ -33,9 +33,9 @@ class Runs:
         plans: what its commands asked for.
         ledger: every run, by what has become of it.
         table: the runs that count; see above.
-        diverged: the same of those that diverged, which count in nothing.
+        diverged: the runs that diverged, in the same form; no claim uses them.
         factors: what is compared → its levels, in the order in which they were asked for.
-        searched: nuisance → its values in the study, likewise; without those that never vary.
+        searched: nuisance → its values in the study, in the same order; only those that vary.
     """
 
     study: str
@@ -76,7 +76,13 @@ def _of_ledger(study: str, plans: Sequence[Plan], ledger: Ledger, nuisances: Seq
 
 
 def set_aside(found: Runs, diverged: Iterable[str], nuisances: Sequence[str]) -> Runs:
-    """The same study, less finished runs that turn out to have diverged, by their ids."""
+    """The same study, with finished runs that turn out to have diverged moved to the diverged ones.
+
+    Args:
+        found: the study.
+        diverged: ids of runs.
+        nuisances: as in `read`.
+    """
     ids = set(diverged)
     finished: dict[str, list[Run]] = {}
     lost = dict(found.ledger.diverged)
@@ -97,7 +103,7 @@ def together(table: pd.DataFrame, diverged: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row a run, oldest first, with the columns above."""
+    """One row for each run, oldest first, with the columns above."""
     rows = [
         {
             "run_id": run.id,
@@ -140,7 +146,7 @@ def compared(
     """
     swept = list(dict.fromkeys(axis for one in axes for axis in one if axis != REPLICATES))
     if not table.empty:
-        # A swept `experiment` is no param: what its files set differs, and is found below.
+        # A swept `experiment` is not a param: the keys that its files set differ, and are found below.
         swept = [axis for axis in swept if f"params.{axis}" in table]
 
     def levels(key: str) -> tuple[str, ...]:
@@ -157,7 +163,7 @@ def compared(
 
 
 def _undetermined(table: pd.DataFrame, known: Sequence[str]) -> Iterator[str]:
-    """Params that can change a result and differ between runs that are alike in all `known`."""
+    """Params that can change a result and differ between runs that are equal in all `known`."""
     idle = _cannot_change_a_result()
     varying = [
         key
@@ -182,7 +188,7 @@ def params_of(table: pd.DataFrame) -> list[str]:
 
 
 def cell_index(table: pd.DataFrame, keys: Sequence[str]) -> NDArray[np.int64]:
-    """A number for each row, of shape (n_runs,), the same for rows alike in all `keys`."""
+    """A number for each row, of shape (n_runs,), the same for rows that are equal in all `keys`."""
     present = [f"params.{key}" for key in keys if f"params.{key}" in table]
     if not present or table.empty:
         return np.zeros(len(table), dtype=np.int64)
@@ -195,7 +201,7 @@ def _numbered(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _cannot_change_a_result() -> set[str]:
-    """Keys of the config that are no part of a run's identity, and the seed."""
+    """Keys of the config that are not part of a run's identity, and the seed."""
     idle = (key for key, item in SCHEMA.items() if not item.result)
     return {*idle, REPLICATES}
 

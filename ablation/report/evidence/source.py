@@ -1,6 +1,6 @@
-"""What a report is made from, wherever it comes from: the store of a study, or a file of evidence.
+"""The evidence that a report is made from, whether it is read from a store or from a file.
 
-Both give the same plain records, so that everything after them knows of neither.
+Both give the same plain records, so the rest of the report need not know which it was.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,10 +14,10 @@ from ablation.study.ledger import Plan
 from ablation.study.record import Run
 from ablation.training.predictions import Predictions
 
-#: The two sets of pictures that a run is asked about, as their artifacts' names begin.
+#: The splits that a run predicts, by the prefix of their artifacts' names.
 VALIDATION, HELD_BACK = "", "test_"
 
-#: A run's epochs: `epoch` and `val/accuracy` and more → a value an epoch.
+#: A run's history: `epoch`, `val/accuracy` and other metrics → one value for each epoch.
 History = Mapping[str, NDArray[np.float64]]
 
 T = TypeVar("T")
@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Found(Generic[T]):
-    """What was asked of some runs.
+    """One kind of artifact of some runs.
 
     Attributes:
-        read: run id → what was found.
-        unreadable: run id → why nothing was; a run is in one of the two.
+        read: run id → its content.
+        unreadable: run id → why it can't be read. Each run is in one of the two.
     """
 
     read: Mapping[str, T]
@@ -52,7 +52,13 @@ class Evidence(Protocol):
     def predictions(
         self, run_ids: Collection[str], split: str, with_probabilities: bool = False
     ) -> Found[Predictions]:
-        """What runs said of each picture of a split, VALIDATION or HELD_BACK."""
+        """The runs' predictions of each picture of a split, VALIDATION or HELD_BACK.
+
+        Args:
+            run_ids: of finished runs.
+            split: one of the two constants above.
+            with_probabilities: whether every class's probability is wanted too.
+        """
 
     def histories(self, run_ids: Collection[str]) -> Found[History]:
-        """Runs' metrics by epoch."""
+        """The runs' metrics by epoch."""

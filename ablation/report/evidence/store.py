@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 HISTORY = "history.csv"
 
-#: Settings whose values are places on a machine: no matter for a report, unless they were swept.
+#: Settings that name places on a machine. A report leaves them out unless they were swept.
 PLACES = ("data.root", "model.weights", "tracking.uri", "cache.folder", "results")
 #: Tags that name a machine; MLflow's own name a person, too.
 MACHINE, MLFLOW = ("host", "process"), "mlflow."
@@ -58,7 +58,7 @@ class Stored:
     def predictions(
         self, run_ids: Collection[str], split: str, with_probabilities: bool = False
     ) -> Found[Predictions]:
-        """What runs said of each picture of a split."""
+        """The runs' predictions of each picture of a split."""
         names = (split + files.PARQUET, split + files.CSV)
 
         def read(path: Path) -> Predictions:

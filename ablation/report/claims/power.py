@@ -27,10 +27,10 @@ class Needed:
 
 
 def needed(found: Contrast, difference: float = 0.01, power: float = 0.8) -> Needed:
-    """About how much data would make a true `difference` significant, given the variance in `found`.
+    """About how much data would make a true `difference` significant, from the variance in `found`.
 
-    Significant means here that the interval of `found.confidence` leaves out 0 in a share `power` of
-    studies. The variance components are estimates, so the numbers are good to a factor of two.
+    Significant means here that the interval of `found.confidence` leaves out 0 in a share `power`
+    of studies. The variance components are estimates, so the numbers are good to a factor of two.
 
     Args:
         found: Any contrast; its own difference does not matter.

@@ -27,7 +27,7 @@ Covers = Literal["pictures", "seeds and pictures"]
 
 @dataclass(frozen=True)
 class Contrast:
-    """A mean difference, as a fraction, with its interval and the p-value of the null hypothesis of no difference.
+    """A mean difference, as a fraction, with its interval and the p-value against no difference.
 
     `p_value < 1 - confidence` exactly where the interval leaves out 0.
     """

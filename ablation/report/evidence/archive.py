@@ -8,11 +8,12 @@ Parquet, which most data tools read. It holds no code. Version 1 has these membe
     `status`, `start` and `end` in ms since 1970, `params`, `metrics`, `tags`); `classes`, the lists
     of classes that runs predicted; `unreadable`, for each table the runs that are not in it and
     why. A metric that is not finite is text: "nan", "inf".
-`predictions.parquet`, `test_predictions.parquet`: a row for each run and picture, of every finished run:
+`predictions.parquet`, `test_predictions.parquet`: of every finished run, a row for each picture:
     `run` (its place in `runs`, from 0), `picture`, `label`, `predicted`, `classes` (the place of
     its list, -1 where that is not known), `probabilities` (of each of these classes, exact) or, of
     runs of earlier versions, `confidence` (the predicted class's, rounded).
-`history.parquet`: a row for each run and epoch: `run`, `epoch`, and each metric, null where not logged.
+`history.parquet`: a row for each run and epoch: `run`, `epoch`, and each metric, null where it
+    was not logged.
 
 It names no machine, person or folder, except in what a report shows: the commands as they were
 typed, why runs failed or can't be read, and what was swept.

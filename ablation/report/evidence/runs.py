@@ -146,7 +146,7 @@ def compared(
     """
     swept = list(dict.fromkeys(axis for one in axes for axis in one if axis != REPLICATES))
     if not table.empty:
-        # A swept `experiment` is not a param: the keys that its files set differ, and are found below.
+        # A swept `experiment` is not a param: the keys that its files set are found below.
         swept = [axis for axis in swept if f"params.{axis}" in table]
 
     def levels(key: str) -> tuple[str, ...]:

@@ -1,17 +1,20 @@
-"""What differing builds of the libraries need."""
+"""Differences between builds of the libraries."""
 
+import functools
 import sys
-from typing import Any
 
 import torch
 
 
 def import_torchvision() -> None:
-    """Import torchvision; where its compiled operators don't fit this torch, without them.
+    """Import torchvision, without its compiled operators where they don't fit this torch.
 
-    A torchvision built for CUDA beside a torch built for the CPU stops at `torchvision::nms`,
-    which its Python part describes whether or not it was loaded. Nothing here uses that operator,
-    so its schema is enough.
+    A torchvision built for CUDA can't load its operators beside a torch built for the CPU. Its
+    import then fails at `torchvision::nms`, whose schema its Python code expects nevertheless.
+    Nothing here uses the operator, so its schema is declared and torchvision imported again.
+
+    Raises:
+        RuntimeError: torchvision can't be imported for another reason.
     """
     try:
         import torchvision
@@ -20,12 +23,14 @@ def import_torchvision() -> None:
             raise
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
-        library = torch.library.Library("torchvision", "DEF")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _KEPT.append(library)
+        _declare_operators()
         import torchvision  # noqa: F401
 
 
-#: torch forgets the schemas of a library that is collected.
-_KEPT: list[Any] = []
+# Kept for ever: torch forgets the schemas of a library that is garbage collected.
+@functools.cache
+def _declare_operators() -> torch.library.Library:
+    library = torch.library.Library("torchvision", "DEF")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library

@@ -1,4 +1,4 @@
-"""Networks: a pre-trained trunk, in stages, and a new head."""
+"""Networks: a trunk in stages, pre-trained or at a random start, and a new head."""
 
 import copy
 import functools
@@ -16,7 +16,7 @@ from ablation.randomness import HEAD, TRUNK, seeded
 
 
 class Head(nn.Linear):
-    """The new last layer, with the dropout that the network has before its own."""
+    """The new last layer, with the dropout that the network has before its original one."""
 
     def __init__(self, n_features: int, n_classes: int, dropout: float = 0.0) -> None:
         super().__init__(n_features, n_classes)
@@ -29,11 +29,12 @@ class Head(nn.Linear):
 
 
 class Network(nn.Module):
-    """`head(trunk(views))`.
+    """`head(trunk(views))`: the logits of views, shape (n, n_classes).
 
     Attributes:
-        trunk: stages, from the pixels to the pooled features, shape (n, n_features).
-        head: the new last layer, shape (n, n_classes).
+        trunk: the stages, from views, shape (n, 3, size, size), to pooled features, shape
+            (n, n_features).
+        head: the new last layer, from features to logits.
     """
 
     def __init__(self, trunk: nn.Sequential, head: Head) -> None:
@@ -46,10 +47,19 @@ class Network(nn.Module):
 
 
 def build(config: ModelConfig, n_classes: int, *, pretrained: bool, seed: int) -> Network:
-    """A network whose head, and without `pretrained` its trunk, starts as `seed` decides.
+    """A new network.
+
+    Args:
+        config: which network, and its pre-trained weights.
+        n_classes: outputs of the head.
+        pretrained: whether the trunk starts from the pre-trained weights; else from `seed`.
+        seed: decides the start of the head, and of a trunk that is not pre-trained.
+
+    Returns:
+        A network on the CPU, in memory format channels last.
 
     Raises:
-        ModelError: an unknown name, or weights that can't be had or aren't this network's.
+        ModelError: an unknown network, or weights that can't be loaded or don't fit it.
     """
     if pretrained:
         trunk, dropout = copy.deepcopy(_pretrained(*_key(config)))
@@ -64,10 +74,13 @@ def build(config: ModelConfig, n_classes: int, *, pretrained: bool, seed: int) -
 
 
 def weights_digest(config: ModelConfig) -> str:
-    """Identifies the pre-trained trunk's weights: 16 hexadecimal digits.
+    """Identifies the weights of the pre-trained trunk: 16 hexadecimal digits.
+
+    Args:
+        config: which network, and its pre-trained weights.
 
     Raises:
-        ModelError: as `build`.
+        ModelError: an unknown network, or weights that can't be loaded or don't fit it.
     """
     return _pretrained_digest(*_key(config))
 
@@ -85,10 +98,11 @@ def refuse_size(config: ModelConfig, size: int) -> None:
     """Check that a network can be run on views of a size, before anything is trained.
 
     Args:
-        size: pixels a side.
+        config: which network.
+        size: of the views, pixels a side.
 
     Raises:
-        ModelError: it can't; or as `build`.
+        ModelError: it can't, or there is no such network.
     """
     try:
         _features(skeleton(config), size)
@@ -102,10 +116,16 @@ def refuse_size(config: ModelConfig, size: int) -> None:
 
 
 def skeleton(config: ModelConfig) -> nn.Sequential:
-    """The stages of a network at some random start, in evaluation mode; not to be changed.
+    """The stages of a network at a random start, in evaluation mode.
+
+    Args:
+        config: which network.
+
+    Returns:
+        A shared object, which must not be changed.
 
     Raises:
-        ModelError: an unknown name.
+        ModelError: an unknown network.
     """
     return _skeleton(*_key(config))
 
@@ -141,7 +161,7 @@ def _skeleton(library: str, name: str, wanted: str) -> nn.Sequential:
 
 @functools.lru_cache(maxsize=16)
 def _n_features(library: str, name: str, wanted: str) -> int:
-    """The length of the pooled features; the trunk's weights don't matter to it."""
+    """The length of the pooled features, whatever the trunk's weights."""
     config = ModelConfig(library, name, wanted)
     return int(_features(skeleton(config), preprocessing.published(config).size).shape[1])
 

@@ -1,8 +1,8 @@
-"""How the images were prepared that a network's weights were trained on.
+"""How the pictures were preprocessed that a network's weights were trained on.
 
-The libraries publish it with the weights: timm as `pretrained_cfg`, torchvision as `transforms()`.
-A config that leaves these settings open (null) takes them from there, for runs from scratch too,
-so that all arms of a network see the same views.
+The libraries publish this with the weights: timm as `pretrained_cfg`, torchvision as
+`transforms()`. Settings that are null in a config are taken from there. Runs from scratch do so
+too, so that all cells with one network have the same views.
 """
 
 import functools
@@ -14,20 +14,20 @@ from typing import Any
 from ablation.config import Config, ModelConfig
 from ablation.network.stages import ModelError, refuse_unknown
 
-#: What views can be resized with.
+#: Methods with which views can be resized.
 INTERPOLATIONS = ("bilinear", "bicubic")
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a network's weights expect.
+    """The preprocessing that a network's weights were trained with.
 
     Attributes:
-        mean, std: of the pixels, 0..1, one a channel.
+        mean, std: of the pixels in 0..1, one number for each channel.
         size: of a view, pixels a side.
-        val_crop: share of a resized image's side that a validation view keeps.
+        val_crop: share of a resized picture's side that a validation view keeps.
         interpolation: bilinear or bicubic.
-        source: whose description it is, "timm's tf_efficientnet_lite0.in1k".
+        source: where it is described, such as "timm's tf_efficientnet_lite0.in1k".
     """
 
     mean: tuple[float, ...]
@@ -39,13 +39,16 @@ class Preprocessing:
 
 
 def published(config: ModelConfig) -> Preprocessing:
-    """The library's description of the weights that a config names.
+    """What the library publishes of the weights that a config names.
 
-    Of a local file, the description whose published file has the same name; else that of the
-    network's first weights.
+    For a local file, it is taken from the published weights whose file has the same name, else
+    from the network's first published weights.
+
+    Args:
+        config: library, name and weights of a network.
 
     Raises:
-        ModelError: an unknown network, a missing file, or a description that can't be followed.
+        ModelError: an unknown network, or an interpolation that is not supported.
     """
     found = _published(config.library, config.name, config.weights)
     if found.interpolation not in INTERPOLATIONS:
@@ -57,10 +60,13 @@ def published(config: ModelConfig) -> Preprocessing:
 
 
 def filled(config: Config) -> Config:
-    """The config with what it leaves open taken from the description of the network's weights.
+    """A config whose null settings of preprocessing are those of the network's weights.
+
+    Args:
+        config: of a run; it is not changed.
 
     Raises:
-        ModelError: as `published`.
+        ModelError: an unknown network, or an interpolation that is not supported.
     """
     model, data = config.model, config.data
     if None not in (model.mean, model.std, data.size, data.val_crop, data.interpolation):
@@ -81,21 +87,21 @@ def filled(config: Config) -> Config:
 
 
 def in_words(config: Config) -> str:
-    """For the first lines of a command: how views are made, and where the weights expect others.
+    """A line for the start of a command: how views are made, and what the weights expect instead.
 
     Args:
-        config: filled.
+        config: as `filled` returns it.
     """
     own, model, data = published(config.model), config.model, config.data
     made = f"{config.model.name}: views of {data.size} px, {data.interpolation}"
-    made += f", mean {_levels(model.mean)}, std {_levels(model.std)}"
+    made += f", mean {_listed(model.mean)}, std {_listed(model.std)}"
     expected = [
         text
         for is_own, text in (
             (data.size == own.size, f"{own.size} px"),
             (data.interpolation == own.interpolation, own.interpolation),
-            (_are_near(model.mean, own.mean), f"mean {_levels(own.mean)}"),
-            (_are_near(model.std, own.std), f"std {_levels(own.std)}"),
+            (_are_near(model.mean, own.mean), f"mean {_listed(own.mean)}"),
+            (_are_near(model.std, own.std), f"std {_listed(own.std)}"),
             (_are_near([data.val_crop], [own.val_crop]), f"data.val_crop {own.val_crop:.3g}"),
         )
         if not is_own
@@ -105,10 +111,10 @@ def in_words(config: Config) -> str:
     return f"{made}; its weights expect {', '.join(expected)} ({own.source})"
 
 
-def _levels(values: Sequence[float] | None) -> str:
-    """One number where all channels share it."""
-    listed = list(values or ())
-    return f"{listed[0]:g}" if len(set(listed)) == 1 else f"{[round(one, 3) for one in listed]}"
+def _listed(values: Sequence[float] | None) -> str:
+    """The channels' numbers; one number if all are equal."""
+    numbers = list(values or ())
+    return f"{numbers[0]:g}" if len(set(numbers)) == 1 else f"{[round(n, 3) for n in numbers]}"
 
 
 def _are_near(values: Sequence[float | None] | None, others: Sequence[float]) -> bool:

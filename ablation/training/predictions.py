@@ -1,11 +1,11 @@
-"""What a run said of each picture: as a file for programs, and as one for people.
+"""What a run predicted for each picture, in one file for programs and one for people.
 
-`predictions.parquet` has all of it: `picture`, `label` and `predicted` (text), then `p_CLASS`, the
-probability of each class in the order of the network's outputs, as exact as it was computed.
-`predictions.csv` has the first three, `confidence` (the probability of the predicted class), and
-the classes' own columns where they are few. The prefix keeps a class that is called "label" apart.
+`predictions.parquet` has `picture`, `label` and `predicted` (text), then `p_CLASS`, the probability
+of each class in the order of the network's outputs, as float32. `predictions.csv` has the first
+three columns, `confidence` (the probability of the predicted class), and the columns of the classes
+where there are few. The prefix distinguishes a class named "label" from the column `label`.
 
-Runs of earlier versions have the CSV alone, without the classes' columns.
+Runs of earlier versions have the CSV only, without the columns of the classes.
 """
 
 import csv
@@ -22,31 +22,32 @@ from numpy.typing import NDArray
 
 PARQUET, CSV = "predictions.parquet", "predictions.csv"
 
+#: The columns of text.
 WORDS = ["picture", "label", "predicted"]
-#: Before a class's name in its column.
+#: Precedes a class's name in the name of its column.
 PREFIX = "p_"
 #: Up to this many classes have columns in the file for people.
 FEW_CLASSES = 20
+#: Of a probability in the file for people.
 DECIMALS = 6
 
 
 class PredictionError(ValueError):
-    """A file of predictions that can't be understood."""
+    """A file of predictions that can't be read; its text says why."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one run said of each picture of a split.
+    """What one run predicted for each picture of a split.
 
     Attributes:
         pictures: their names, relative to the folder of the pictures.
-        labels: their true classes' names.
-        predicted: the names of the classes of the highest probability; of several, the first.
-        classes: in the order of the columns of `probabilities`; empty where they are not known.
-        probabilities: float32, of shape (n_pictures, n_classes); None where they were not kept, or
-            not asked for.
-        confidence: the probability of the predicted class, of shape (n_pictures,), rounded; None
-            where `probabilities` tells it better.
+        labels: the names of their true classes.
+        predicted: the names of the classes with the highest probability; of several, the first.
+        classes: their names, in the order of the columns of `probabilities`; empty if not known.
+        probabilities: shape (n_pictures, n_classes); None if they were not kept or not read.
+        confidence: the probability of the predicted class, rounded, shape (n_pictures,); None if
+            it follows from `probabilities` or was not kept.
     """
 
     pictures: Sequence[str]
@@ -63,13 +64,13 @@ def of(
     classes: Sequence[str],
     probabilities: NDArray[np.float32],
 ) -> Predictions:
-    """The predictions that probabilities mean.
+    """Predictions from the probabilities of the classes.
 
     Args:
-        pictures: their names, n of them.
-        labels: indices of classes, of shape (n,).
-        classes: their names.
-        probabilities: of shape (n, n_classes).
+        pictures: the names of n pictures.
+        labels: indices of their true classes, shape (n,).
+        classes: the classes' names.
+        probabilities: shape (n, n_classes).
     """
     names = [_readable(name) for name in classes]
     return Predictions(
@@ -82,12 +83,16 @@ def of(
 
 
 def _readable(name: str) -> str:
-    """A file's name that is no valid text, which no text file could hold, with its bytes told."""
+    """A file's name as valid text: bytes that are not UTF-8 are written as \\xff."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def as_table(found: Predictions) -> pd.DataFrame:
-    """For people: a row a picture, probabilities rounded to 6 decimals."""
+    """A table for people: a row for each picture, probabilities rounded to 6 decimals.
+
+    Args:
+        found: with probabilities.
+    """
     assert found.probabilities is not None
     columns: dict[str, Any] = {
         "picture": found.pictures,
@@ -105,7 +110,9 @@ def save(found: Predictions, folder: Path, prefix: str = "") -> None:
     """Write both files.
 
     Args:
-        prefix: before their names, "test_" for the pictures that were held back.
+        found: with probabilities.
+        folder: an existing one.
+        prefix: of the files' names: "test_" for the test pictures.
     """
     as_table(found).to_csv(folder / f"{prefix}{CSV}", index=False)
     _write_parquet(found, folder / f"{prefix}{PARQUET}")
@@ -118,7 +125,7 @@ def _write_parquet(found: Predictions, path: Path) -> None:
     assert found.probabilities is not None
     words = zip(WORDS, (found.pictures, found.labels, found.predicted), strict=True)
     content = {name: pa.array(values, pa.string()) for name, values in words}
-    # Of a class in one piece, as a file of columns wants it.
+    # The columns of the file: each class in contiguous memory.
     by_class = np.ascontiguousarray(found.probabilities.T)
     chances = {f"{PREFIX}{name}": pa.array(by_class[at]) for at, name in enumerate(found.classes)}
     parquet.write_table(
@@ -126,17 +133,21 @@ def _write_parquet(found: Predictions, path: Path) -> None:
         path,
         compression="zstd",
         use_dictionary=WORDS,
-        # The bytes of floats compress better apart: signs and exponents are alike.
+        # Floats compress better with their first bytes, then their second bytes, … together.
         column_encoding=dict.fromkeys(chances, "BYTE_STREAM_SPLIT"),
         write_statistics=False,
     )
 
 
 def from_parquet(path: Path, with_probabilities: bool = False) -> Predictions:
-    """Read `predictions.parquet`; without the probabilities it takes no more memory than words.
+    """Read a `predictions.parquet`.
+
+    Args:
+        path: of the file.
+        with_probabilities: whether the probabilities are read, which take most of the memory.
 
     Raises:
-        PredictionError: it is damaged or no file of predictions.
+        PredictionError: the file is damaged or has no predictions.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -155,7 +166,7 @@ def from_parquet(path: Path, with_probabilities: bool = False) -> Predictions:
             for at, name in enumerate(columns):
                 probabilities[:, at] = table.column(name).to_numpy()
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise PredictionError(f"{path.name} can't be understood ({error})") from error
+        raise PredictionError(f"{path.name} can't be read ({error})") from error
     if not found[0]:
         raise PredictionError(f"{path.name} has no pictures")
     classes = tuple(name.removeprefix(PREFIX) for name in columns)
@@ -164,10 +175,13 @@ def from_parquet(path: Path, with_probabilities: bool = False) -> Predictions:
 
 
 def from_csv(text: str) -> Predictions:
-    """Read the `predictions.csv` of a run that has no better.
+    """Read the `predictions.csv` of a run that has no parquet file.
+
+    Args:
+        text: the content of the file.
 
     Raises:
-        PredictionError: it is no table of predictions.
+        PredictionError: the text is not a table of predictions.
     """
     rows = csv.reader(io.StringIO(text))
     try:
@@ -180,7 +194,7 @@ def from_csv(text: str) -> Predictions:
             place = header.index("confidence")
             confidence = np.array([float(row[place] or "nan") for row in content])
     except (ValueError, IndexError, StopIteration) as error:
-        raise PredictionError(f"{CSV} can't be understood ({error!r})") from error
+        raise PredictionError(f"{CSV} can't be read ({error!r})") from error
     if not content:
         raise PredictionError(f"{CSV} has no pictures")
     return Predictions(pictures, labels, predicted, confidence=confidence)
@@ -190,9 +204,17 @@ def from_csv(text: str) -> Predictions:
 def in_order(
     pictures: tuple[str, ...], labels: tuple[str, ...]
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """The pictures' full names in order, and where each stands; all runs of a study share them.
+    """Sort pictures by name, so that the predictions of different runs can be compared.
 
-    One class of pictures may hold the same file name as another, so the label is part of a name.
+    Two classes may have pictures of the same file name, so a full name starts with the label.
+
+    Args:
+        pictures: the names of n pictures.
+        labels: the names of their classes.
+
+    Returns:
+        The full names in order, and for each its index in `pictures`, shape (n,). Runs of a study
+        that have the same pictures share both.
     """
     order = sorted(range(len(pictures)), key=lambda at: (pictures[at], labels[at]))
     names = tuple(f"{labels[at]}/{pictures[at]}" for at in order)

@@ -1,4 +1,4 @@
-"""What the terminal shows while a study runs: bars where it can, plain lines where it can't."""
+"""What is shown while a study runs: progress bars in a terminal, plain lines elsewhere."""
 
 import time
 from types import TracebackType
@@ -20,14 +20,14 @@ class Progress:
     def __init__(
         self, console: Console, study: str, n_runs: int | None, place: int | None = None
     ) -> None:
-        """Of all runs, or of one among those that other processes train at the same time.
+        """Progress of all runs, or of one run while other processes train the others.
 
         Args:
             console: where it is shown.
             study: its name.
             n_runs: how many runs there are, None where that is not known.
-            place: of the one run in the grid, from 1; each of its lines names it then, as the lines
-                of several processes mix.
+            place: the number of the one run, from 1. Each line then names the run, because the
+                lines of several processes are mixed.
         """
         self._console = console
         self._study = study
@@ -67,6 +67,7 @@ class Progress:
             self._bars.stop()
 
     def run_started(self, name: str, epochs: int) -> None:
+        """A run of so many epochs starts."""
         self._name, self._epochs = name, epochs
         self._run_start = time.monotonic()
         if self._bars:
@@ -75,6 +76,11 @@ class Progress:
             self._one = self._bars.add_task(f"  {escape(name)}", total=epochs, left="")
 
     def epoch(self, row: "Epoch") -> None:
+        """An epoch of the run has ended.
+
+        Args:
+            row: its metrics.
+        """
         line = (
             f"loss {row['train/loss']:.3f}  train {row['train/accuracy']:.1%}  "
             f"val {row['val/accuracy']:.1%}"
@@ -89,6 +95,7 @@ class Progress:
         self._console.print(f"{which}  {epoch}  {line}  {seconds}", highlight=False, markup=False)
 
     def run_ended(self, outcome: "Outcome") -> None:
+        """The run has ended."""
         self._n_ended += 1
         if outcome.status != "skipped" and self._run_start is not None:
             self._n_trained += 1
@@ -114,7 +121,7 @@ class Progress:
         return f"run {number} of {self._n_runs}" if self._n_runs else f"run {number}"
 
     def _left(self) -> str:
-        """Time left, as the runs that were trained so far took on average."""
+        """The time left, if the other runs take as long as those so far; "" where not known."""
         if self._place or not self._n_runs or not self._n_trained:
             return ""
         if self._n_ended >= self._n_runs:
@@ -124,7 +131,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """90 → "1 min 30 s"."""
+    """A duration in words: 90 → "1 min 30 s"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

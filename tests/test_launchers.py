@@ -254,26 +254,3 @@ def test_what_an_adaptive_sweeper_must_not_do_is_told_before_it_starts(
     assert answer in said.err
     assert len(said.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
-
-
-def test_a_store_that_fails_a_run_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from hydra import compose, initialize_config_dir
-    from hydra.core.hydra_config import HydraConfig
-
-    from ablation import config, launch
-    from ablation.tracking import store as tracking
-
-    def gone(uri: str) -> None:
-        raise OSError("the disk is gone\nand so on")
-
-    monkeypatch.setattr(tracking, "connect", gone)
-    config.register()
-    with initialize_config_dir(str(config.folder()), version_base="1.3"):
-        composed = compose("config", ["study=a", "hydra.job.num=2"], return_hydra_config=True)
-    monkeypatch.setenv(launch.N_RUNS, "7")
-    HydraConfig.instance().set_config(composed)
-    assert launch.task(composed) is None
-    said = capsys.readouterr().out
-    assert said == "run 3 of 7  full-none-adam-s0  failed: OSError: the disk is gone\n"

@@ -1,7 +1,7 @@
-"""Runs that diverged: when one is called so, in which words, and how it is known in the store.
+"""Runs that diverged: what counts as divergence, and how such a run is recognised in the store.
 
-A run has diverged once a number of its training is not finite. Such a network answers something,
-often the first class, and its accuracy is no result.
+A run has diverged when a loss, a weight or a logit is no longer finite. Its network still predicts
+something, often the first class, but the accuracy means nothing.
 """
 
 import math
@@ -13,25 +13,24 @@ from ablation.errors import ConfigError
 if TYPE_CHECKING:
     from ablation.study.record import Run
 
-
 #: What the error of every such run starts with.
 LEAD = "diverged in epoch "
 
-#: A run of an earlier version finished none the less; these of its metrics tell.
+#: An earlier version logged such a run as finished; these metrics give it away.
 LOSSES = {
     "train/loss": "training loss",
     "train/penalty": "penalty",
     "val/loss": "validation loss",
 }
-#: SQL has no infinity: MLflow keeps the largest float in its place.
+#: SQL has no infinity: MLflow stores the largest float instead.
 LARGEST = 1.797e308
 
 
 class DivergedError(ConfigError):
-    """A training that came to a number that is not finite.
+    """A training in which a number is no longer finite.
 
     Attributes:
-        epoch: the one in which that was seen, from 1.
+        epoch: in which that was noticed, from 1.
         what: the number that is not finite: "training loss nan".
     """
 
@@ -41,13 +40,13 @@ class DivergedError(ConfigError):
         self.what = what
 
     def at(self, settings: Mapping[str, object]) -> str:
-        """The sentence with the settings under which it happened."""
+        """The error with the settings under which it happened."""
         named = ", ".join(f"{key}={_shown(value)}" for key, value in settings.items())
         return f"{LEAD}{self.epoch} at {named} ({self.what})"
 
 
 def not_finite(numbers: Mapping[str, float]) -> str:
-    """The first of the named numbers that is not finite, in words; empty where all are."""
+    """The first of the named numbers that is not finite, in words; "" where all are finite."""
     for name, value in numbers.items():
         if not math.isfinite(value) or abs(value) >= LARGEST:
             return f"{name} {'nan' if math.isnan(value) else 'inf'}"
@@ -55,10 +54,9 @@ def not_finite(numbers: Mapping[str, float]) -> str:
 
 
 def reason(run: "Run") -> str:
-    """Why a run of the store counts as diverged; empty where it does not.
+    """Why a run of the store counts as diverged; "" where it does not.
 
-    Of a run that finished the last epoch's losses are looked at: a network that has lost its
-    numbers does not find them again.
+    For a finished run the losses of the last epoch decide: once they are not finite, they stay so.
     """
     if run.status == "FINISHED":
         metrics = run.metrics

@@ -1,4 +1,4 @@
-"""What a study was asked for, and what has become of it: the plan and the ledger.
+"""What a study was asked for and what has become of it: the plan and the ledger.
 
 Each command leaves its plan with the study's experiment in MLflow, so that a run that was never
 logged is still known to be missing.
@@ -30,7 +30,7 @@ class Plan:
     fingerprints: Sequence[str]
 
     def varied(self) -> dict[str, dict[str, str]]:
-        """For each fingerprint, the level or value on each axis."""
+        """Fingerprint → the level or value on each axis."""
         combinations = itertools.product(*self.axes.values())
         return {
             fingerprint: dict(zip(self.axes, values, strict=True))
@@ -40,17 +40,16 @@ class Plan:
 
 @dataclass
 class Ledger:
-    """Every run that was asked for or logged, by what has become of it.
+    """Every run that was asked for or logged, sorted by what has become of it.
 
     Attributes:
         planned: fingerprint → the level or value on each axis.
-        finished: fingerprint → the runs that finished, the newest first; more than one are
-            duplicates, of which the newest counts.
-        diverged: fingerprint → the newest run, where it diverged and none finished; one of an
-            earlier version may say of itself that it finished.
+        finished: fingerprint → the runs that finished, the newest first; only the newest counts.
+        diverged: fingerprint → the newest run, where it diverged and none finished. An earlier
+            version logged such a run as finished.
         failed: fingerprint → the newest run that failed or was killed, where none finished.
-        running: fingerprint → the run under way, where none finished.
-        missing: fingerprints that were asked for and never logged.
+        running: fingerprint → the newest run, where it is under way and none finished.
+        missing: fingerprints of runs that were asked for and never logged.
     """
 
     planned: dict[str, dict[str, str]]
@@ -62,11 +61,12 @@ class Ledger:
 
     @property
     def is_complete(self) -> bool:
+        """Whether all runs have finished."""
         return not (self.diverged or self.failed or self.running or self.missing)
 
 
 def plan_of(grid: Grid) -> Plan:
-    """What a command asked for, in the form that is kept with the study."""
+    """The plan of a command, which is kept with the study."""
     axes = {
         axis.lstrip("+"): [overrides.plain(value) for value in values]
         for axis, values in grid.axes.items()
@@ -74,10 +74,15 @@ def plan_of(grid: Grid) -> Plan:
     return Plan(process.command_line(), axes, [run.fingerprint for run in grid.runs])
 
 
-def ledger(found: Sequence[Plan], runs: Sequence[Run]) -> Ledger:
-    """Count what was asked for against what was logged (`runs`, oldest first)."""
+def ledger(plans: Sequence[Plan], runs: Sequence[Run]) -> Ledger:
+    """Compare what was asked for with what was logged.
+
+    Args:
+        plans: of the study's commands.
+        runs: all that were logged, the oldest first.
+    """
     planned: dict[str, dict[str, str]] = {}
-    for plan in found:
+    for plan in plans:
         planned.update(plan.varied())
     book = Ledger(planned)
     by_fingerprint: dict[str, list[Run]] = defaultdict(list)

@@ -1,6 +1,7 @@
-"""What Hydra and OmegaConf object to, in one sentence that names the key and the choices.
+"""Errors of Hydra and OmegaConf in one sentence that names the key and the choices.
 
-The only module that leans on the wording of their messages.
+The only module that relies on the wording of their messages; `tests/study/test_mistakes.py` says
+which of them a new version has changed.
 """
 
 import difflib
@@ -22,7 +23,7 @@ from omegaconf.errors import (
 from ablation.config import SCHEMA
 from ablation.errors import first_line
 
-#: What composing a config raises where what was asked for is wrong.
+#: What Hydra raises when it composes a config from words that are wrong.
 COMPOSITION = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, UnicodeError)
 
 _REFERENCES = (
@@ -32,11 +33,22 @@ _REFERENCES = (
     UnsupportedInterpolationType,
 )
 
-#: What brings the launchers and sweepers that Hydra has not by itself.
+#: Launchers and sweepers that are plugins of Hydra, each a package hydra-NAME-launcher or -sweeper.
 PLUGINS = {
     "hydra/launcher": ("joblib", "ray", "submitit", "rq"),
     "hydra/sweeper": ("optuna",),
 }
+
+#: What their messages are recognised by.
+NO_OVERRIDE = r"Could not override '([^']*)'"
+WRONG_OVERRIDE = r"Error merging override (.+)"
+WRONG_TYPE = r"could not be converted to (\w+)"
+WRONG_BOOL = "is not a valid bool"
+NOT_OPTIONAL = "is not Optional"
+NOT_A_LIST = "is not a ListConfig"
+NOT_ONE_KEY = "is not a subclass of"
+WRONG_FUNCTION = r"while evaluating '.*?': (.*)"
+YAML_PLACE = r'in "([^"]+)", line (\d+)'
 
 
 def explain(error: BaseException, overrides: Sequence[str]) -> str:
@@ -46,21 +58,21 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
         error: one of `COMPOSITION`.
         overrides: what was composed.
     """
-    chain = list(_chain(error))
-    for link in chain:
+    links = list(chain(error))
+    for link in links:
         if isinstance(link, MissingConfigException):
             return _unknown_level(link)
         if isinstance(link, yaml.YAMLError | UnicodeError):
-            return _unreadable_file(link, chain)
+            return _unreadable_file(link, links)
         if isinstance(link, ValidationError):
-            return _wrong_type(link, chain, overrides)
+            return _wrong_type(link, links, overrides)
         # References to other keys: a subclass of what an unknown key raises.
         if isinstance(link, _REFERENCES):
             return _wrong_reference(link, overrides)
-    for link in chain:
+    for link in links:
         if isinstance(link, ConfigKeyError | AttributeError) and getattr(link, "full_key", None):
             return unknown_key(str(link.full_key), overrides)  # type: ignore[union-attr]
-    match = re.search(r"Could not override '([^']*)'", str(error))
+    match = re.search(NO_OVERRIDE, str(error))
     if match:
         return unknown_key(match[1], overrides)
     if isinstance(error, ValueError):  # model=null, optimizer=nan
@@ -69,7 +81,14 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
     return first_line(error)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def of_a_function(error: HydraException) -> str:
+    """What is wrong with a function of the grammar, as in range(1,2,3,4); "" for other errors."""
+    match = re.search(WRONG_FUNCTION, str(error))
+    return match[1] if match else ""
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, then what caused it, and so on."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -90,42 +109,40 @@ def _unknown_level(error: MissingConfigException) -> str:
     return f"{group}={level}: unknown level{nearest(level, options)}; choose from {choices}"
 
 
-def _unreadable_file(error: BaseException, chain: Sequence[BaseException]) -> str:
-    """A config file that is no YAML, with its place in the file."""
-    text = " ".join(str(link) for link in (error, *chain))
-    file = re.search(r'in "([^"]+)", line (\d+)', text)
+def _unreadable_file(error: BaseException, links: Sequence[BaseException]) -> str:
+    """A config file that is not valid YAML, with the line."""
+    text = " ".join(str(link) for link in (error, *links))
+    file = re.search(YAML_PLACE, text)
     where = f"{file[1]}, line {file[2]}" if file else "a config file"
     problem = getattr(error, "problem", None) or first_line(error)
     return f"{where}: cannot be read as YAML ({problem})"
 
 
 def _wrong_type(
-    link: ValidationError, chain: Sequence[BaseException], overrides: Sequence[str]
+    link: ValidationError, links: Sequence[BaseException], overrides: Sequence[str]
 ) -> str:
-    override = next(
-        (m[1] for e in chain if (m := re.search(r"Error merging override (.+)", str(e)))), None
-    )
+    override = next((m[1] for e in links if (m := re.search(WRONG_OVERRIDE, str(e)))), None)
     words = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
-    wanted = re.search(r"could not be converted to (\w+)", str(link))
+    wanted = re.search(WRONG_TYPE, str(link))
     key = link.full_key or "a key"
     given = override or next((text for text in overrides if text.startswith(f"{key}=")), key)
     if wanted:
         return f"{given}: must be {words.get(wanted[1], wanted[1])}"
-    if "is not Optional" in str(link):
+    if NOT_OPTIONAL in str(link):
         return f"{given}: needs a value"
-    if "is not a valid bool" in str(link):
+    if WRONG_BOOL in str(link):
         return f"{given}: must be true or false"
-    if "is not a ListConfig" in str(link):
+    if NOT_A_LIST in str(link):
         name, _, value = given.partition("=")
         return f"{given}: must be a list, {name}=[{value or 'a,b'}]"
-    if "is not a subclass of" in str(link):
+    if NOT_ONE_KEY in str(link):
         options = [name for name in SCHEMA if name.startswith(f"{key}.")]
         return f"{given}: not one key but several; choose from {', '.join(options)}"
     return f"{given}: {first_line(link)}"
 
 
 def _wrong_reference(link: BaseException, overrides: Sequence[str]) -> str:
-    """A `${…}` that refers to nothing."""
+    """A reference `${…}` to something that does not exist."""
     given = next((text for text in overrides if "${" in text), None)
     if given is None:
         return first_line(link)
@@ -136,7 +153,7 @@ def _wrong_reference(link: BaseException, overrides: Sequence[str]) -> str:
 
 
 def unknown_key(key: str, overrides: Sequence[str]) -> str:
-    """A key that there is not, with those that there are."""
+    """A key that does not exist, with those that do."""
     known = list(SCHEMA)
     groups = sorted({name.partition(".")[0] for name in known if "." in name})
     given = next((text for text in overrides if text.lstrip("+~").startswith(key)), key)
@@ -162,6 +179,6 @@ def unknown_key(key: str, overrides: Sequence[str]) -> str:
 
 
 def nearest(word: str, options: Sequence[str]) -> str:
-    """A guess at what was meant, in brackets, if there is a near one."""
+    """A guess at what was meant, in brackets; "" where nothing is similar."""
     close = difflib.get_close_matches(word, options, 1)
     return f" (did you mean {close[0]}?)" if close else ""

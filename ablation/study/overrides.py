@@ -1,7 +1,7 @@
 """The `key=value` words of a command, read with Hydra's grammar as the person meant them.
 
-Hydra's grammar knows ASCII only, takes `1e3` for a number where a name is wanted, and asks for
-quotes around what it has signs for; most of that is no business of who types a folder's name.
+Hydra's grammar accepts ASCII only, reads `1e3` as a number where a name is meant, and wants quotes
+around its special characters. A person who types a folder's name should not have to know.
 """
 
 import itertools
@@ -13,23 +13,22 @@ from hydra.errors import HydraException
 
 from ablation.config import SCHEMA
 from ablation.errors import ConfigError, first_line
-from ablation.study import hydra_insides
+from ablation.study import hydra_insides, mistakes
 from ablation.study.hydra_insides import Glob, Override, key_of, parse_override, text_of
 
 #: Most values of one sweep, and most runs of one command.
 MOST_RUNS = 100_000
 
-
-#: Keys whose value is a text, whatever it looks like.
+#: Keys whose value is a text, even if it looks like a number.
 _TEXTS = frozenset(key for key, item in SCHEMA.items() if item.type in (str, str | None))
-#: What needs no quotes.
+#: A level's name that Hydra reads without quotes.
 _WORD = re.compile("[A-Za-z_][A-Za-z0-9_-]*")
 #: Keys and factors that every run has.
 _DEFAULTS = frozenset({*SCHEMA, *(key.partition(".")[0] for key in SCHEMA)})
 
 
 def read(words: Sequence[str]) -> list[Override]:
-    """The overrides of a command; of those of one key the last counts.
+    """The overrides of a command; where a key is given several times, the last one counts.
 
     Raises:
         ConfigError: a word that can't be read, with what to type instead.
@@ -43,11 +42,11 @@ def read(words: Sequence[str]) -> list[Override]:
 
 
 def repeated(words: Sequence[str]) -> Iterator[str]:
-    """A line on each word that `read` passes over for a later one."""
+    """A sentence on each word that does not count because its key is given again later."""
     for at, word in enumerate(words):
         later = [other for other in words[at + 1 :] if _typed_key(other) == _typed_key(word)]
         if later and later[-1] != word:
-            yield f"{word} gives way to {later[-1]}, which comes later"
+            yield f"{word} is overridden by {later[-1]}, which comes later"
 
 
 def _typed_key(word: str) -> str:
@@ -55,16 +54,15 @@ def _typed_key(word: str) -> str:
 
 
 def readable(word: str) -> str:
-    """The word in a form in which Hydra reads it as what was typed.
+    """The word in a form that Hydra reads as it was meant.
 
-    - A text that Hydra would take for a number or can't read (letters beyond ASCII, `=`, `~`) is
+    - A text that Hydra would read as a number, or can't read (letters beyond ASCII, `=`, `~`), is
       quoted: study=1e3, data.root=Gemälde.
-    - Plus signs that Hydra wants for what is not in the defaults are put, and those that it wants
-      not are left out: an experiment is chosen besides the defaults, and baselines are named by
-      factor, so their keys are not in the schema.
+    - A plus sign is added where Hydra wants one, and dropped where it does not: config.yaml lists
+      no experiment, and the schema has no keys for baselines, which are named by factor.
 
     Raises:
-        ConfigError: neither this nor Hydra knows what is meant.
+        ConfigError: Hydra can't read it in that form either.
     """
     key, equals, value = word.partition("=")
     name = key.lstrip("+")
@@ -89,7 +87,7 @@ def readable(word: str) -> str:
 
 
 def split(value: str) -> list[str]:
-    """A value's elements: the parts between the commas that stand in no quotes or brackets."""
+    """A value's elements: the parts between commas that are not inside quotes or brackets."""
     parts, depth, quote, is_escaped = [""], 0, "", False
     for letter in value:
         if is_escaped:
@@ -114,7 +112,7 @@ def _element(key: str, text: str, value: str) -> str:
     try:
         read = parse_override(f"{key}={text}").value()
     except HydraException as error:
-        # What is in brackets or quotes is not guessed at: it may be a list, a function, a part.
+        # With brackets or quotes it may be a list, a function or a part of one: no guess is made.
         if not _can_be_read(f"{key}=x") or any(sign in text for sign in "'\"[](){}"):
             raise _unreadable(key, value, error) from error
         return quoted(text.strip())
@@ -137,27 +135,28 @@ def _can_be_read(word: str) -> bool:
 def _unreadable(key: str, text: str, error: HydraException | None = None) -> ConfigError:
     if not _can_be_read(f"{key}=x"):
         return ConfigError(f"{key}={text}: unknown key {key}; --help lists all")
-    if error and "while evaluating" in str(error):  # a function that there is not, or its arguments
-        return ConfigError(f"{key}={text}: {first_line(error).partition(': ')[2]}")
+    wrong_function = mistakes.of_a_function(error) if error else ""
+    if wrong_function:
+        return ConfigError(f"{key}={text}: {wrong_function}")
     return ConfigError(f"{key}={text}: cannot be read as a value{_quote_it(key, text)}")
 
 
 def _quote_it(key: str, text: str) -> str:
-    """What to type in a shell for a text that is meant as it stands; "" where none is wanted."""
+    """Advice on how to type a text in a shell so that it is taken literally; "" for other keys."""
     if key not in _TEXTS:
         return ""
     word = shlex.quote(f"{key}={quoted(text)}")
-    return f"; to take it as it stands, quote it, {word}"
+    return f"; to have it taken literally, quote it: {word}"
 
 
 def quoted(text: str) -> str:
-    """A text as a value that Hydra and OmegaConf read as that very text."""
+    """A text as a value that Hydra and OmegaConf read as exactly this text."""
     without_references = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
     return hydra_insides.with_quotes(without_references)
 
 
 def plain(value: str) -> str:
-    """A value of a sweep as a person reads it: without the quotes that Hydra wanted."""
+    """A value of a sweep as a person reads it: without the quotes that Hydra wants."""
     if value[:1] not in ("'", '"'):
         return value
     return re.sub(r"(\\*)\\\$\{", _unescaped, str(parse(f"key={value}").value()))
@@ -171,7 +170,7 @@ def parse(word: str) -> Override:
     """One override.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it can't be read.
     """
     try:
         return parse_override(word)
@@ -180,7 +179,7 @@ def parse(word: str) -> Override:
 
 
 def several(item: Override) -> str:
-    """What to do about an override of one run that names several values."""
+    """Tells what to type instead of an override of a single run that names several values."""
     key, value = key_of(item), text_of(item).partition("=")[2]
     advice = "add -m to train each of them"
     if key in _TEXTS:
@@ -194,13 +193,13 @@ def several(item: Override) -> str:
 
 
 def values_of(item: Override, levels: Sequence[str]) -> tuple[str, ...]:
-    """What an override sweeps, each as it is given to Hydra; one value where it sweeps nothing.
+    """The values that an override sweeps, as they are given to Hydra; one where it sweeps nothing.
 
     Args:
-        levels: those of the group, for a pattern to choose from.
+        levels: of the config group, for a pattern to choose from.
 
     Raises:
-        ConfigError: no value, one twice, or more of them than can be trained.
+        ConfigError: it names no value, a value twice, or more than `MOST_RUNS`.
     """
     if not item.is_sweep_override():
         return (str(item.get_value_element_as_str()),)

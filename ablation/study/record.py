@@ -1,4 +1,4 @@
-"""A run as it was logged: the plain record that a store and a file of evidence both give."""
+"""A run as it was logged: a plain record, read from a store or from a file of evidence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Run:
         id: MLflow's.
         name: such as full-l1-s0.
         status: FINISHED, FAILED or KILLED; RUNNING or SCHEDULED while its process lives.
-        start, end: in milliseconds since 1970; None where not known.
+        start, end: in milliseconds since 1970; `end` is None until the run has ended.
         params: factors and resolved config, as text.
         metrics: the last value of each.
         tags: fingerprint, digests, versions and the like.

@@ -1,6 +1,6 @@
-"""Sweepers that choose runs by the results of earlier ones, as Optuna's does.
+"""Adaptive sweepers, which choose runs by the results of earlier ones, as Optuna's does.
 
-The result of a run is its best validation accuracy, so they must look for high values.
+The result of a run is its best validation accuracy, so they must maximize it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,21 +10,21 @@ from omegaconf import DictConfig
 from ablation.errors import ConfigError
 from ablation.study.hydra_insides import BASIC_SWEEPER, IntervalSweep, Override, key_of, text_of
 
-#: Optuna's settings without which it would look for the lowest accuracy, and end with the first
-#: batch in which a run failed.
+#: Without these settings Optuna would look for the lowest accuracy, and stop after the first batch
+#: in which a run failed.
 _OPTUNA = {"hydra.sweeper.direction": "maximize", "hydra.sweeper.max_failure_rate": "1.0"}
 
 
 def is_adaptive(base: DictConfig) -> bool:
-    """Whether runs are chosen by results, and not known beforehand."""
+    """Whether the sweeper chooses the runs by their results, so that they are not known before."""
     return not str(base.hydra.sweeper._target_).endswith(BASIC_SWEEPER)
 
 
 def refuse_intervals(items: Mapping[str, Override]) -> None:
-    """An interval has no values to name; only an adaptive sweeper chooses some.
+    """Refuse intervals, from which only an adaptive sweeper can choose values.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: one of the overrides sweeps an interval.
     """
     for item in items.values():
         key = key_of(item)
@@ -36,10 +36,14 @@ def refuse_intervals(items: Mapping[str, Override]) -> None:
 
 
 def settings(base: DictConfig, given: Sequence[Override]) -> tuple[str, ...]:
-    """Overrides that make the sweeper look for what is wanted here, less what was given.
+    """Overrides that make the sweeper look for high accuracies, as far as they were not given.
+
+    Args:
+        base: a composed config, with Hydra's own part.
+        given: the command's overrides.
 
     Raises:
-        ConfigError: it was told to look for low values.
+        ConfigError: the sweeper was told to look for low values.
     """
     if "hydra_optuna_sweeper" not in str(base.hydra.sweeper._target_):
         return ()
@@ -54,7 +58,7 @@ def settings(base: DictConfig, given: Sequence[Override]) -> tuple[str, ...]:
 
 
 def n_trials(base: DictConfig) -> int | None:
-    """How many runs there will be, where the sweeper says so."""
+    """How many runs there will be; None where the sweeper does not say."""
     number = base.hydra.sweeper.get("n_trials")
     return int(number) if number else None
 
@@ -62,10 +66,17 @@ def n_trials(base: DictConfig) -> int | None:
 def samples(
     swept: Mapping[str, Override], axes: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[str, ...]]:
-    """Runs of which each value that the sweeper may choose, and each end of an interval, is in one.
+    """A sample of the runs that the sweeper may choose.
+
+    Each value, and each end of an interval, is in at least one of them: a value that is wrong is
+    found without composing every combination.
+
+    Args:
+        swept: axis → the override that sweeps it.
+        axes: axis → its values.
 
     Yields:
-        Overrides of one run, from which the others differ in combination only.
+        The overrides of one run.
     """
     columns = [_ends(swept[axis], values) for axis, values in axes.items()]
     for at in range(max(map(len, columns), default=1)):

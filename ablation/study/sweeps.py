@@ -21,21 +21,26 @@ from ablation.study.hydra_insides import (
 )
 from ablation.study.overrides import MOST_RUNS
 
-#: Config groups that choose no level of a factor.
+#: Config groups that are not factors.
 NOT_FACTORS = ("experiment",)
 
-#: Keys that name what a run is made of by its place; its content is part of the run's identity.
+#: Keys that are paths. The digest of what lies there is part of a run's identity, not the path.
 BY_CONTENT = ("data.root", "model.weights")
 
-#: Where an experiment keeps what it sweeps.
+#: The key under which an experiment keeps what it sweeps.
 PARAMS = "hydra.sweeper.params"
 
 
 def are_on(base: DictConfig, items: Sequence[Override], multirun: bool) -> bool:
     """Whether there may be several runs: by -m, or by hydra.mode, typed or in an experiment.
 
+    Args:
+        base: the composed config, with Hydra's own part.
+        items: the command's overrides.
+        multirun: whether -m was given.
+
     Raises:
-        ConfigError: these contradict each other.
+        ConfigError: -m and hydra.mode contradict each other.
     """
     given = next((item for item in items if key_of(item) == "hydra.mode"), None)
     if given is not None and given.value() not in ("RUN", "MULTIRUN"):
@@ -49,9 +54,14 @@ def are_on(base: DictConfig, items: Sequence[Override], multirun: bool) -> bool:
 def found(
     base: DictConfig, items: Sequence[Override], search: tuple[str, ...]
 ) -> dict[str, Override]:
-    """What is swept: by the experiment, then by the command.
+    """What is swept, axis → override: by the experiment, then by the command.
 
-    What the command names, it decides: another sweep of an axis, or one value in place of it.
+    For an axis that the command names, the command decides: another sweep, or a single value.
+
+    Args:
+        base: the composed config, with Hydra's own part.
+        items: the command's overrides.
+        search: the override that adds folders of config files, if there is one.
     """
     written = base.hydra.sweeper.get("params") or {}
     params = {str(key): "null" if text is None else str(text) for key, text in written.items()}
@@ -93,7 +103,13 @@ def is_fixed(item: Override) -> bool:
 def refuse(
     base: DictConfig, swept: Mapping[str, Override], items: Sequence[Override], is_sweep: bool
 ) -> None:
-    """What can't be swept, or not without -m, or not by this sweeper.
+    """Refuse what can't be swept, or not without -m, or not by this sweeper.
+
+    Args:
+        base: the composed config, with Hydra's own part.
+        swept: axis → the override that sweeps it.
+        items: the command's overrides.
+        is_sweep: whether there may be several runs.
 
     Raises:
         ConfigError: naming it, and what to type instead.
@@ -106,7 +122,7 @@ def refuse(
 
 
 def _refuse_sweeps(swept: Mapping[str, Override], items: Sequence[Override]) -> None:
-    """One run has one value of each key."""
+    """Refuse several values of a key in a single run."""
     given = {key_of(item) for item in items}
     for item in swept.values():
         if key_of(item) in given:
@@ -119,7 +135,7 @@ def _refuse_sweeps(swept: Mapping[str, Override], items: Sequence[Override]) -> 
 
 
 def _refuse_axes(swept: Mapping[str, Override]) -> None:
-    """What is one for a whole command, or changes no result, is nothing to compare."""
+    """Refuse to sweep what is the same for a whole command, or changes no result."""
     for item in swept.values():
         key, text = key_of(item), text_of(item)
         if key.startswith("hydra"):
@@ -137,10 +153,14 @@ def _refuse_axes(swept: Mapping[str, Override]) -> None:
 def values_of(item: Override, search: tuple[str, ...]) -> tuple[str, ...]:
     """The levels or values that an override sweeps, as they are given to Hydra.
 
-    Each is in the one spelling that a run's settings have for it: yes is True, 1e-3 is 0.001.
+    Each value is spelt as in a run's settings: yes becomes True, 1e-3 becomes 0.001.
+
+    Args:
+        item: the override.
+        search: the override that adds folders of config files, if there is one.
 
     Raises:
-        ConfigError: none, one of another type than its key's, or one twice.
+        ConfigError: it names no value, one of a wrong type, or one twice.
     """
     key = key_of(item)
     levels = levels_of(key, search) if _is_pattern(item) else []
@@ -159,10 +179,10 @@ def values_of(item: Override, search: tuple[str, ...]) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=MOST_RUNS)
 def typed(key: str, value: str) -> Any:
-    """A swept value as its key takes it.
+    """A swept value in the type of its key.
 
     Raises:
-        ConfigError: it is of another type.
+        ConfigError: it can't be converted to that type.
     """
     given = overrides.parse(f"{key}={value}").value()
     if isinstance(given, str) and "${" in given:

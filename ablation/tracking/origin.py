@@ -1,4 +1,4 @@
-"""Where a run comes from: its command, code, machine and versions."""
+"""Where a run comes from: its command, code, machine, process and versions."""
 
 import contextlib
 import functools
@@ -18,7 +18,11 @@ from ablation.process import command_line
 
 
 def is_alive(tags: Mapping[str, str]) -> bool:
-    """Whether the process that wrote a RUNNING run still runs; True where that can't be known."""
+    """Whether the process that logs a run still exists; True where that can't be known.
+
+    Args:
+        tags: of the run.
+    """
     if tags.get("host") != socket.gethostname() or "process" not in tags:
         return True
     pid, _, started = tags["process"].partition("@")
@@ -29,7 +33,7 @@ def is_alive(tags: Mapping[str, str]) -> bool:
 
 
 def tags_of_origin() -> dict[str, str]:
-    """Where a run comes from: the command, the code, the machine, the versions."""
+    """The tags that say where a run of this process comes from."""
     process = psutil.Process()
     commit, is_dirty = code_version()
     return {
@@ -48,7 +52,7 @@ def tags_of_origin() -> dict[str, str]:
 
 @functools.cache
 def code_version() -> tuple[str, bool]:
-    """The commit of this code, or its release, and whether files differ from it."""
+    """The commit of this code, or its release, and whether the checkout has uncommitted changes."""
     root = Path(__file__).resolve().parents[2]
 
     def git(*arguments: str) -> str:
@@ -65,11 +69,11 @@ def code_version() -> tuple[str, bool]:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """The versions that a result may depend on."""
+    """The versions of Python and of the packages that a result may depend on."""
     packages = ("torch", "torchvision", "timm", "numba", "numpy", "pillow", "mlflow", "hydra-core")
     found = {"python": sys.version.split()[0]}
     for name in packages:
-        with contextlib.suppress(metadata.PackageNotFoundError):  # numba lags behind new Pythons
+        with contextlib.suppress(metadata.PackageNotFoundError):  # numba comes later to new Pythons
             found[name] = metadata.version(name)
     return found
 

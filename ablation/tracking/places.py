@@ -1,17 +1,21 @@
-"""Whether what a command will write can be written, asked before anything is computed.
+"""Whether a command will be able to write its report and its store, before anything is computed.
 
-Found out by writing: neither a read-only disk nor a full one shows in a folder's permissions.
+Only writing tells: a folder's permissions show neither a read-only disk nor a full one.
 """
 
 import tempfile
 from pathlib import Path
 
 from ablation.errors import ConfigError
-from ablation.tracking import artifacts
+from ablation.tracking import beside
 
 
 def check_results(results: str, study: str) -> None:
-    """The folder of the report.
+    """Check the folder of the report.
+
+    Args:
+        results: the folder of all reports.
+        study: the study's name, which becomes a folder in it.
 
     Raises:
         ConfigError: it can't be written to.
@@ -21,12 +25,15 @@ def check_results(results: str, study: str) -> None:
 
 
 def check_store(uri: str) -> None:
-    """Where the store is a file: its folder, and the file itself if it is there.
+    """Check the store's file and its folder; other stores are not checked.
+
+    Args:
+        uri: the tracking URI.
 
     Raises:
         ConfigError: it can't be written to.
     """
-    path = artifacts.database(uri)
+    path = beside.database(uri)
     if path is None:
         return
     said = f"tracking.uri={uri}: the MLflow store can't be written to {path}"
@@ -36,7 +43,7 @@ def check_store(uri: str) -> None:
     if path.exists():
         _try_file(path, said)
     elif {"'", '"'} <= set(str(Path.cwd())):
-        # MLflow puts the folder's name into SQL as it stands.
+        # MLflow puts the folder's name into a statement of SQL without escaping it.
         raise ConfigError(
             f"tracking.uri={uri}: MLflow can't make a store in a folder whose name has both kinds "
             "of quotation marks; start in another folder"
@@ -44,7 +51,7 @@ def check_store(uri: str) -> None:
 
 
 def _try(folder: Path, said: str) -> None:
-    """Write a file into a folder, or where it will be made."""
+    """Write a file into the folder, or into the nearest one above it that exists."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:

@@ -1,4 +1,4 @@
-"""The plans that a study's commands leave with its experiment."""
+"""The plans of a study's commands, kept as tags of its experiment."""
 
 import hashlib
 import json
@@ -12,12 +12,18 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-
+#: Fingerprints are stored one after another, each of this length.
 FINGERPRINT_DIGITS = 16
 
 
 def save_plan(client: "MlflowClient", experiment_id: str, plan: Plan) -> None:
-    """Leave the plan with the experiment; the same plan again takes the place of the first."""
+    """Save the plan as tags of the study's experiment; the same plan is saved once.
+
+    Args:
+        client: of the store.
+        experiment_id: of the study.
+        plan: of one command.
+    """
     fingerprints = "".join(plan.fingerprints)
     identity = json.dumps([dict(plan.axes), fingerprints])
     name = f"plan.{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
@@ -29,7 +35,7 @@ def save_plan(client: "MlflowClient", experiment_id: str, plan: Plan) -> None:
 
 
 def plans(experiment: "Experiment") -> list[Plan]:
-    """The plans that were left with an experiment."""
+    """The plans that were saved with an experiment, one for each command."""
     parts: dict[str, dict[str, str]] = defaultdict(lambda: {"axes": "", "runs": ""})
     for key, value in sorted(experiment.tags.items()):
         if key.startswith("plan."):

@@ -1,4 +1,4 @@
-"""One run in MLflow, written beside the training."""
+"""Logs one run to MLflow, in a thread of its own, so that no training step waits for the store."""
 
 import functools
 import tempfile
@@ -13,13 +13,12 @@ from ablation.tracking.origin import tags_of_origin
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-
-#: Longest value of a param or tag that every store takes.
+#: The longest value of a param or tag that every store accepts.
 MAX_VALUE = 4_900
 
 
 class RunLog:
-    """One run in MLflow, written beside the training."""
+    """One run in MLflow. Its methods return at once; one thread writes all in order."""
 
     def __init__(
         self,
@@ -29,13 +28,28 @@ class RunLog:
         params: Mapping[str, object],
         tags: Mapping[str, str],
     ) -> None:
+        """
+        Args:
+            client: of the store.
+            experiment_id: of the study.
+            name: of the run.
+            params: its factors and its resolved config.
+            tags: besides those that say where it comes from.
+        """
         self._client = client
         self.run_id = ""
         self._pending: list[Future[None]] = []
         self._submit(self._start, experiment_id, name, params, {**tags_of_origin(), **tags})
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """An epoch's metrics, in one batch; raises what an earlier write raised."""
+        """Log an epoch's metrics in one batch.
+
+        Args:
+            row: the metrics, and "epoch", from 1.
+
+        Raises:
+            Exception: an earlier write failed, in the store's own way.
+        """
         self._raise_early()
         step, now = int(row["epoch"]), _now()
         self._submit(self._log, {k: v for k, v in row.items() if k != "epoch"}, {}, step, now)
@@ -46,16 +60,35 @@ class RunLog:
         tags: Mapping[str, str],
         write_artifacts: Callable[[Path], None],
     ) -> None:
-        """Artifacts, then the final metrics; only then is the run marked as finished."""
+        """Log the artifacts, then the final metrics and tags, then mark the run as FINISHED.
+
+        Args:
+            metrics: the run's final ones.
+            tags: what was checked in training.
+            write_artifacts: writes the files into a folder that it is given.
+
+        Raises:
+            Exception: an earlier write failed, in the store's own way.
+        """
         self._raise_early()
         self._submit(self._finish, metrics, tags, write_artifacts)
 
     def fail(self, status: str, error: str, details: str = "") -> None:
-        """Mark the run as FAILED or KILLED, with the reason as a tag."""
+        """Mark the run as FAILED or KILLED.
+
+        Args:
+            status: one of the two.
+            error: the reason, kept as a tag.
+            details: a traceback, kept as an artifact.
+        """
         self._submit(self._fail, status, error, details)
 
     def wait(self) -> None:
-        """Until all is written; raises what a write raised."""
+        """Wait until all is written.
+
+        Raises:
+            Exception: a write failed, in the store's own way.
+        """
         pending, self._pending = self._pending, []
         for future in pending:
             future.result()
@@ -119,11 +152,12 @@ class RunLog:
 
 @functools.cache
 def _writer() -> ThreadPoolExecutor:
+    """The one thread of a process that writes to the store: SQLite takes one writer at a time."""
     return ThreadPoolExecutor(1, thread_name_prefix="tracking")
 
 
 def flush() -> None:
-    """Until all that was given to be written is; what could not be is `RunLog.wait`'s to raise."""
+    """Wait until all runs of this process are written; errors are raised by `RunLog.wait`."""
     _writer().submit(lambda: None).result()
 
 
@@ -132,6 +166,6 @@ def _now() -> int:
 
 
 def chunks(text: str, size: int = MAX_VALUE) -> Iterator[str]:
-    """A long text in parts that fit into tags."""
+    """A long text in parts that each fit into a tag."""
     for first in range(0, len(text), size):
         yield text[first : first + size]

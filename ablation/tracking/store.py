@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ablation.errors import ConfigError, first_line
 from ablation.study import diverged
 from ablation.study.record import UNDER_WAY, Run
-from ablation.tracking import artifacts
+from ablation.tracking import beside
 from ablation.tracking.origin import is_alive
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ def connect(uri: str) -> "MlflowClient":
         raise TrackingError(
             f"tracking.uri={uri}: the MLflow store can't be used ({first_line(error)})"
         ) from error
-    file = artifacts.database(uri)
+    file = beside.database(uri)
     if file is not None:
-        artifacts.mend(file)
+        beside.mend(file)
     return client
 
 
@@ -90,7 +90,7 @@ def connect_existing(uri: str, option: str = "tracking.uri=") -> "MlflowClient":
     Raises:
         TrackingError: there is no such store, or it can't be used.
     """
-    file = artifacts.database(uri)
+    file = beside.database(uri)
     if file is not None and not file.is_file():
         raise TrackingError(
             f"tracking.uri={uri}: there is no such file ({file}); start in the folder of the "
@@ -139,10 +139,10 @@ def open_study(client: "MlflowClient", study: str) -> Study:
             f"{experiment.experiment_id}` brings it back, or choose another name"
         )
     experiment_id = str(experiment.experiment_id)
-    file = artifacts.database(client.tracking_uri)
+    file = beside.database(client.tracking_uri)
     try:
         if file is not None:
-            artifacts.keep_beside(file, experiment_id)
+            beside.keep_beside(file, experiment_id)
     except sqlite3.OperationalError as error:
         raise TrackingError(
             f"tracking.uri={client.tracking_uri}: the store can't be written ({error})"

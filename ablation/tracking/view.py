@@ -1,7 +1,8 @@
-"""How a study is looked at in MLflow's own UI: a saved view with its factors and accuracies.
+"""A saved view of a study in MLflow's own UI, with its factors and accuracies as columns.
 
-By itself the UI shows no params and no metrics among some ninety columns. A saved view is what
-its "Views" button lists; an MLflow that knows no such views ignores it.
+Without one the UI hides all params and metrics among some ninety columns. The "Views" button lists
+the saved views. Their format is not documented: it is used here alone, and
+`tests/tracking/test_view.py` says what a new version of MLflow has changed.
 """
 
 import json
@@ -13,18 +14,23 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-#: The tag that MLflow's UI keeps a view under, and the view's key in an address.
+#: The experiment's tag in which the UI keeps a view is TAG + KEY; KEY is any name.
 TAG, KEY = "mlflow.sharedViewState.", "study"
+#: The parameters of the UI's address that choose the view and the page of trained models.
+KEY_PARAMETER, PAGE_PARAMETER = "viewStateShareKey", "workflowType=machine_learning"
+#: The view's name in the UI.
 NAME = "Factors and accuracy"
 
-#: Shown of each run, the first also to sort by; a metric that a study lacks is left out by the UI.
+#: The columns, the first also to sort by; the UI leaves out a metric that the study does not have.
 METRICS = ("best_val_accuracy", "best_epoch", "last_val_accuracy", "test_accuracy", "train_seconds")
 
 
 def save_view(client: "MlflowClient", experiment_id: str, axes: Iterable[str]) -> None:
-    """Leave the view with the study's experiment, in place of the one before.
+    """Save the view with the study's experiment; it replaces the one before.
 
     Args:
+        client: of the store.
+        experiment_id: of the study.
         axes: what is swept, as on the command line; without any, the usual factors are shown.
     """
     factors = [axis.lstrip("+") for axis in axes] or ["transfer", "reg", "optimizer"]
@@ -44,7 +50,5 @@ def save_view(client: "MlflowClient", experiment_id: str, axes: Iterable[str]) -
 
 
 def address(experiment_id: str) -> str:
-    """Where the view is, below the address of `mlflow ui`."""
-    return (
-        f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"
-    )
+    """The address of the view, to be added to that of `mlflow ui`."""
+    return f"/#/experiments/{experiment_id}/runs?{PAGE_PARAMETER}&{KEY_PARAMETER}={KEY}"

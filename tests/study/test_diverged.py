@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from ablation.config import Config
 from ablation.network.transfer import Parts
-from ablation.predict.classifier import PredictError
+from ablation.predict.errors import PredictError
 from ablation.predict.runs import best_run, finished_run
 from ablation.study.diverged import DivergedError, reason
 from ablation.tracking import store as tracking
 from ablation.training.fit import Fit, fit
 from tests.conftest import Said, command, paint
-from tests.test_transfer import small
+from tests.network.test_transfer import small
 
 CPU = torch.device("cpu")
 LABELS = np.array([0, 1, 0, 1, 0, 1])
@@ -200,7 +200,7 @@ def test_the_report_names_what_diverged_and_ranks_it_nowhere(study: tuple[Path, 
     lines = [line for line in text.splitlines() if "1e+30" in line]
     assert not any(re.search(r"\d%|\d %|points|\[\d", line) for line in lines), lines
     assert "DIVERGED, and so not ranked: 1e+30 (its only run)." in said.out
-    listed = pd.read_csv(report / "csv").set_index("status")
+    listed = pd.read_csv(report / "runs.csv").set_index("status")
     assert set(listed.index) == {"finished", "diverged"}
     assert listed.loc["diverged", "error"].startswith("diverged in epoch 1")
     assert not listed.loc["diverged", "is_compared"]
@@ -245,7 +245,7 @@ def test_a_run_that_finished_with_no_finite_loss_counts_as_diverged_everywhere(
     record = tracking.as_record(client.get_run(lost))
     assert reason(record).startswith("diverged, though it was logged as finished")
     assert tracking.finished(client, experiment.experiment_id, identity) is None
-    with pytest.raises(PredictError, match="no run has finished, but 1 that diverged"):
+    with pytest.raises(PredictError, match="no run has finished, except 1 that diverged"):
         best_run(client, "s")
     with pytest.raises(PredictError, match="diverged, though"):
         finished_run(client, lost)

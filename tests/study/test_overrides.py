@@ -122,7 +122,7 @@ def test_a_name_that_no_folder_should_have_is_refused(name: str) -> None:
         ("tracking=x", "choose from tracking.uri"),
         ("data.root=my_pictures", "add data=imagefolder"),
         ("seed=1,2", "add -m to train each of them"),
-        ("data.root=a,b", """to take it as it stands, quote it, 'data.root="a,b"'"""),
+        ("data.root=a,b", """to have it taken literally, quote it: 'data.root="a,b"'"""),
         ("seed=${oc.env:NOTHERE}", "Environment variable 'NOTHERE' not found"),
         ("seed=null", "seed=null: needs a value"),
         ("hydra.searchpath=[nothere]", "there is no folder nothere"),
@@ -140,8 +140,8 @@ def test_the_last_word_of_a_key_counts_and_the_others_are_named() -> None:
     assert [run.config.seed for run in asked.runs] == [3]
     assert [run.levels["reg"] for run in asked.runs] == ["l2"]
     assert asked.notes == (
-        "seed=1,2 gives way to seed=3, which comes later",
-        "reg=l1 gives way to +reg=l2, which comes later",
+        "seed=1,2 is overridden by seed=3, which comes later",
+        "reg=l1 is overridden by +reg=l2, which comes later",
     )
 
 

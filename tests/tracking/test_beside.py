@@ -1,9 +1,7 @@
 """Artifacts lie beside the store, wherever its folder goes and whatever it is called."""
 
-import os
 import shutil
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -11,47 +9,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from ablation.predict.runs import best_run
-from ablation.tracking import artifacts, runlog
-from ablation.tracking import store as tracking
+from ablation.tracking import beside, store
 from ablation.tracking.artifacts import ArtifactError, Artifacts
-from tests.report.made_up import _empty_database
+from tests.tracking.stores import client_of, make_store, runs, train
 
 #: What MLflow itself, a shell or an address would read as something else.
 ODD = ["a%20b", "a b", "a#b", "a?b", "é ü", "it's", 'say "so"', "100%", "a;b&c=d", "a%2fb", "[x]"]
-
-
-@pytest.fixture(autouse=True)
-def fresh_connections() -> None:
-    """Each of these tests is a new process as far as the stores are concerned."""
-    tracking.connect.cache_clear()
-
-
-def make_store(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    return Path(shutil.copy(_empty_database(), folder / "mlflow.db"))
-
-
-def client_of(folder: Path) -> MlflowClient:
-    tracking.connect.cache_clear()
-    # SQLAlchemy reads an address's escapes; the folder's name may look like some.
-    name = str(folder / "mlflow.db").replace("%", "%25").replace("?", "%3F")
-    return tracking.connect(f"sqlite:///{name}")
-
-
-def train(client: MlflowClient, name: str, study: str = "s") -> None:
-    """A finished run whose one artifact holds its name."""
-
-    def write(folder: Path) -> None:
-        (folder / "name.txt").write_text(name)
-
-    log = runlog.RunLog(client, tracking.open_study(client, study).experiment_id, name, {}, {})
-    log.finish({}, {}, write)
-    log.wait()
-
-
-def runs(client: MlflowClient, study: str = "s") -> list[Run]:
-    return tracking.search(client, tracking.find_study(client, study).experiment_id)
 
 
 def read(client: MlflowClient, run: Run) -> Path:
@@ -67,7 +30,7 @@ def all_lie_in(folder: Path, client: MlflowClient) -> None:
         # And so for MLflow's own pages.
         own = Path(client.download_artifacts(run.info.run_id, "name.txt"))
         assert own.read_text() == run.info.run_name
-        recorded = artifacts.local_folder(run.info.artifact_uri)
+        recorded = beside.local_folder(run.info.artifact_uri)
         assert recorded is not None
         assert recorded.is_relative_to(folder)
 
@@ -130,13 +93,13 @@ def test_a_moved_store_that_can_not_be_written_is_read(
     def refuse(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("attempt to write a readonly database")
 
-    monkeypatch.setattr(artifacts.sqlite3, "connect", refuse)
+    monkeypatch.setattr(beside.sqlite3, "connect", refuse)
     client = client_of(tmp_path / "new")
     (run,) = runs(client)
     assert run.info.artifact_uri.startswith(str(tmp_path / "old"))
     assert read(client, run).is_relative_to(tmp_path / "new")
-    with pytest.raises(tracking.TrackingError, match="can't be written"):
-        tracking.open_study(client, "s")
+    with pytest.raises(store.TrackingError, match="can't be written"):
+        store.open_study(client, "s")
 
 
 def test_a_place_that_a_person_chose_stays_and_moves_along(tmp_path: Path) -> None:
@@ -173,7 +136,7 @@ def test_artifacts_that_stayed_behind_are_read_there_and_new_ones_lie_beside_the
 def test_a_run_under_way_is_left_where_its_process_writes(tmp_path: Path) -> None:
     make_store(tmp_path / "old")
     client = client_of(tmp_path / "old")
-    run = client.create_run(tracking.open_study(client, "s").experiment_id)
+    run = client.create_run(store.open_study(client, "s").experiment_id)
     client.log_text(run.info.run_id, "so far", "name.txt")
     shutil.copytree(tmp_path / "old", tmp_path / "new")
     (seen,) = runs(client_of(tmp_path / "new"))
@@ -234,24 +197,4 @@ def test_the_file_of_a_store_is_known_from_its_address(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     wanted = Path(path.format(here=tmp_path)) if path else None
-    assert artifacts.database(uri) == wanted
-
-
-@pytest.mark.skipif(os.name != "posix", reason="elsewhere such an address is read otherwise")
-@pytest.mark.parametrize("read_only", [best_run, tracking.find_study])
-def test_a_store_is_read_through_any_form_of_its_address(
-    tmp_path: Path, read_only: Callable[..., object]
-) -> None:
-    make_store(tmp_path / "a")
-    client = client_of(tmp_path / "a")
-    train(client, "first")
-    client.log_metric(runs(client)[0].info.run_id, "best_val_accuracy", 0.5)
-    form = f"sqlite:///file:{tmp_path}/a/mlflow.db?mode=ro&uri=true"
-    assert read_only(tracking.connect_existing(form), "s")
-
-
-def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
-    for form in ("sqlite:///{}/m.db", "sqlite:///file:{}/m.db?uri=true", "sqlite:///{}/m.db?x=1"):
-        with pytest.raises(tracking.TrackingError, match="there is no such file"):
-            tracking.connect_existing(form.format(tmp_path))
-    assert not list(tmp_path.iterdir())
+    assert beside.database(uri) == wanted

@@ -20,7 +20,7 @@ from ablation.report.evidence.store import Stored
 from ablation.report.pages import terminal
 from ablation.tracking import store as tracking
 from tests.report.made_up import Study, store
-from tests.report.test_pages import section, write
+from tests.report.reading import section, write
 
 REGS = {"transfer": ["full", "frozen"], "reg": ["none", "l1", "l2"]}
 WORDS = "diverged in epoch 2 at reg=l1, optimizer.lr=1 (training loss nan)"
@@ -39,9 +39,9 @@ def test_a_cell_in_which_a_seed_diverged_is_marked_unranked_and_in_no_claim(tmp_
     made = Study(REGS, by_reg, seeds=(0, 1, 2), failed=best_is_lost)
     written, text = write(tmp_path, made)
     assert written.exit_code == 2
-    assert "1 cell holds runs that diverged" in text
+    assert "1 cell has runs that diverged" in text
     assert "full, l1 (1 of 3 seeds)" in text
-    assert "leaves out the worst and flatters" in text
+    assert "leaves out the worst runs and is optimistic" in text
     ranking = section(text, "Ranking").splitlines()
     last = [line for line in ranking if line.startswith("|")][-1]
     assert re.match(r"\| – \| full \| l1 \| \d\d\.\d \| 2 \|  \| 1 of 3 seeds diverged: ", last)
@@ -126,7 +126,7 @@ def test_a_searched_value_at_which_a_run_diverged_is_not_chosen(
     assert "edge" not in told
     # No cell is lost: each has a value at which nothing diverged.
     assert "DIVERGED" not in text
-    assert "holds runs that diverged" not in text
+    assert "has runs that diverged" not in text
     listed = pd.read_csv(written.path.parent / "runs.csv")
     lost = listed[listed["status"] == "diverged"]
     assert sorted(lost["optimizer.lr"].astype(float)) == [0.1, 1, 1, 1, 1]
@@ -201,14 +201,14 @@ def test_levels_that_changed_no_prediction_are_called_that(tmp_path: Path) -> No
     )
     assert "whichever transfer: there is no interaction to be seen" in answers
     (reg,) = [line for line in answers.splitlines() if line.startswith("- **reg**")]
-    assert "can't be told apart" not in reg
+    assert "no evidence of a difference" not in reg
     assert "would be needed" not in reg
     assert "frozen" not in reg
     claims = pd.read_csv(written.path.parent / "contrasts.csv")
     same = claims[claims["note"].fillna("").str.startswith("same predictions")]
     assert same["levels"].tolist() == [
         "l2 − l1",
-        "(frozen − full) with l2, less that with l1",
+        "(frozen − full) with l2, minus that with l1",
         "(full, l1) − (full, l2)",
         "(frozen, l1) − (frozen, l2)",
     ]
@@ -233,7 +233,7 @@ def test_the_arm_in_which_a_factor_changed_nothing_is_named(tmp_path: Path) -> N
     written, text = write(tmp_path, made)
     answers = section(text, "Answers")
     for line in [line for line in answers.splitlines() if line.startswith("- **reg**")]:
-        assert "can't be told apart" in line
+        assert "no evidence of a difference" in line
         assert "with frozen, reg changed no prediction" in line
     claims = pd.read_csv(written.path.parent / "contrasts.csv").set_index("levels")
     assert claims.note["l2 − none"].startswith("same predictions with transfer frozen")

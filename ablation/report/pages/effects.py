@@ -59,8 +59,11 @@ def effects(results: Results, group: Findings, figures: Sequence[PageFigure]) ->
 
 def largest(claims: Sequence[AnyClaim]) -> list[AnyClaim]:
     """At most `MOST_EFFECTS` claims: significant ones first, then the largest; in their order."""
-    order = sorted(claims, key=lambda claim: (not claim.is_significant, -abs(claim.found.difference)))
-    kept = {id(claim) for claim in order[:MOST_EFFECTS]}
+
+    def rank(claim: AnyClaim) -> tuple[bool, float]:
+        return not claim.is_significant, -abs(claim.found.difference)
+
+    kept = {id(claim) for claim in sorted(claims, key=rank)[:MOST_EFFECTS]}
     return [claim for claim in claims if id(claim) in kept]
 
 

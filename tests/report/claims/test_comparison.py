@@ -61,7 +61,7 @@ def test_a_levels_effect_is_the_mean_over_matched_cells():
     )
     assert effect.found.difference == pytest.approx(by_hand)
     assert (effect.baseline, effect.matched, effect.possible) == ("scratch", 4, 4)
-    assert effect.significant
+    assert effect.is_significant
     assert [(e.factor, e.level) for e in found.effects] == [
         ("transfer", "frozen"),
         ("transfer", "full"),
@@ -86,8 +86,8 @@ def test_an_interaction_is_a_difference_of_differences():
         ]
     )
     assert both.found.difference == pytest.approx(by_hand)
-    assert both.significant
-    assert not any(i.significant for i in found.interactions if "reg" in i.factors)
+    assert both.is_significant
+    assert not any(i.is_significant for i in found.interactions if "reg" in i.factors)
     assert len(found.interactions) == 2 + 2 + 1
 
 
@@ -115,12 +115,12 @@ def test_all_claims_of_a_report_are_corrected_together():
     assert {claim.n_claims for claim in claims} == {75}
 
 
-def test_a_large_effect_is_told_apart_with_three_seeds_in_a_grid_of_twelve():
+def test_a_large_effect_is_significant_with_three_seeds_in_a_grid_of_twelve():
     told = []
     for n in range(20):
         cells, factors, seeds = study(frozen_is_better, seeds=3, images=150, rng=n)
         effects = compare(cells, factors, seeds, baseline={"transfer": "scratch"}).effects
-        told.append(next(e.significant for e in effects if e.level == "frozen"))
+        told.append(next(e.is_significant for e in effects if e.level == "frozen"))
     assert np.mean(told) > 0.8
 
 
@@ -134,12 +134,12 @@ def test_a_claim_made_twice_is_corrected_for_once():
     assert effect.found == pair.found.reversed()
 
 
-def test_whatever_is_told_apart_has_an_interval_without_zero_and_a_small_corrected_p():
+def test_whatever_is_significant_has_an_interval_without_zero_and_a_small_corrected_p():
     for n in range(20):
         cells, factors, seeds = study(frozen_is_better, seeds=1 + n % 4, images=40, rng=n)
         for claim in all_claims(compare(cells, factors, seeds)):
             assert claim.corrected_p >= claim.found.p_value
-            if claim.significant:
+            if claim.is_significant:
                 assert claim.found.excludes_zero
                 assert claim.corrected_p < 0.05
 
@@ -148,7 +148,7 @@ def test_reports_without_a_true_difference_hardly_ever_claim_one():
     claiming = 0
     for n in range(30):
         cells, factors, seeds = study(seeds=3, images=60, rng=n)
-        claiming += any(c.significant for c in all_claims(compare(cells, factors, seeds)))
+        claiming += any(c.is_significant for c in all_claims(compare(cells, factors, seeds)))
     assert claiming <= 5  # Of 30 at 5 %, that or fewer has a probability of 99.7 %.
 
 
@@ -307,9 +307,9 @@ def test_a_clear_difference_names_the_better_level_first():
 def test_an_unclear_difference_says_what_it_would_take():
     sentence = in_words(effect(found_as(0.007, -0.019, 0.033), matched=6))
     assert re.fullmatch(
-        r"l1 and l2 can't be told apart: 0\.7 points \[-1\.9, 3\.3\], 5 seeds, 153 pictures,"
-        r" averaged over 6 matched pairs of cells; about [\d,]+ seeds or [\d,]+ pictures would be"
-        r" needed to tell a difference of 1 point",
+        r"no evidence of a difference between l1 and l2: 0\.7 points \[-1\.9, 3\.3\], 5 seeds,"
+        r" 153 pictures, averaged over 6 matched pairs of cells; about [\d,]+ seeds or [\d,]+"
+        r" pictures would be needed to detect a difference of 1 point",
         sentence,
     )
     assert "a difference of 2.5 points" in in_words(effect(found_as(0.007, -0.019, 0.033)), 0.025)
@@ -318,10 +318,10 @@ def test_an_unclear_difference_says_what_it_would_take():
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        (Components(0.0, 0.1, 0.05), "more seeds alone would not do"),
-        (Components(0.01, 0.0, 0.05), "more pictures alone would not do"),
+        (Components(0.0, 0.1, 0.05), "more seeds alone would not be enough"),
+        (Components(0.01, 0.0, 0.05), "more pictures alone would not be enough"),
         (Components(0.01, 0.1, 0.05), "it takes both"),
-        (Components(0.0, 1e-5, 1e-4), "that is enough to tell a difference of 1 point"),
+        (Components(0.0, 1e-5, 1e-4), "that is enough to detect a difference of 1 point"),
     ],
 )
 def test_where_no_number_would_do_the_words_say_so(parts, words):
@@ -334,7 +334,7 @@ def test_a_difference_that_does_not_survive_the_correction_is_not_claimed():
     claim = effect(found_as(0.03, 0.004, 0.056, p_value=0.02), corrected_p=0.4, n_claims=75)
     sentence = in_words(claim)
     assert "beats" not in sentence
-    assert "can't be told apart" in sentence
+    assert sentence.startswith("the difference between l1 and l2 is significant only before corr")
     assert "all 75 comparisons" in sentence
     assert "corrected p = 0.4" in sentence
 
@@ -347,17 +347,17 @@ def test_one_seed_speaks_of_these_weights_only():
     assert "1 seed, 153 pictures (for new pictures, not for new seeds)" in sentence
     unclear = found_as(0.02, -0.01, 0.05, n_seeds=1, parts=parts)
     sentence = in_words(effect(unclear))
-    assert sentence.startswith("on these weights, l1 and l2 can't be told apart")
+    assert sentence.startswith("on these weights, no evidence of a difference between")
     assert "more seeds to say anything about others" in sentence
 
 
-def test_one_run_each_of_146_and_142_pictures_cannot_be_told_apart():
+def test_one_run_each_of_146_and_142_pictures_is_no_evidence_of_a_difference():
     right = np.arange(153)
     cells = {("l1",): right[None] < 146, ("l2",): right[None] < 142}
     (pair,) = compare(cells, ["reg"], {("l1",): [0], ("l2",): [0]}).contrasts
-    assert not pair.significant
+    assert not pair.is_significant
     assert in_words(pair).startswith(
-        "on these weights, l1 and l2 can't be told apart: 2.6 points [-0.7, 5.8], 1 seed"
+        "on these weights, no evidence of a difference between l1 and l2: 2.6 points [-0.7, 5.8]"
     )
 
 
@@ -409,7 +409,7 @@ def test_no_sentence_says_more_than_its_claim():
         for claim in all_claims(compare(cells, factors, seeds)):
             sentence = in_words(claim)
             says_so = " beats " in sentence or " higher with " in sentence
-            assert says_so == claim.significant
+            assert says_so == claim.is_significant
             low, high = map(float, re.search(r"\[(\S+), (\S+)\]", sentence).groups())
             if says_so:
                 assert low > 0

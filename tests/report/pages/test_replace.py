@@ -1,4 +1,4 @@
-"""A report takes the place of the one before as a whole, or not at all."""
+"""A new report replaces the old one as a whole, or not at all."""
 
 import errno
 import os
@@ -16,10 +16,10 @@ import pytest
 
 from ablation import report
 from ablation.config import ReportConfig
+from ablation.errors import ConfigError
 from ablation.report.evidence import archive, archive_writer
 from ablation.report.evidence.store import Stored
-from ablation.report.pages import replace as files
-from ablation.report.pages.replace import ReportError
+from ablation.report.pages import replace
 from ablation.tracking import store as tracking
 from tests.report.made_up import Study, store
 
@@ -73,7 +73,7 @@ import itertools, os, sys, time
 from pathlib import Path
 from ablation import report
 from ablation.config import ReportConfig
-from ablation.report import archive
+from ablation.report.evidence import archive
 replace = os.replace
 def slow(*paths):
     time.sleep(0.004)  # so that most kills come between two files
@@ -130,8 +130,8 @@ def test_a_full_disk_leaves_the_old_report_as_it_was(
 ) -> None:
     folder = write(evidence["large"], tmp_path)
     before = content(folder)
-    monkeypatch.setattr(files.os, "fsync", fails(after))
-    with pytest.raises(ReportError, match=r"can't be written: No space left on device"):
+    monkeypatch.setattr(replace.os, "fsync", fails(after))
+    with pytest.raises(ConfigError, match=r"can't be written: No space left on device"):
         write(evidence["small"], tmp_path)
     assert content(folder) == before
 
@@ -151,7 +151,7 @@ def test_an_error_while_a_file_is_written_leaves_the_old_report_as_it_was(
 
     monkeypatch.setattr("builtins.open", opened)
     monkeypatch.setattr("io.open", opened)
-    with pytest.raises(ReportError, match="No space left on device"):
+    with pytest.raises(ConfigError, match="No space left on device"):
         write(evidence["small"], tmp_path)
     monkeypatch.undo()
     assert content(folder) == before
@@ -176,7 +176,7 @@ def test_a_disk_that_is_really_full_leaves_the_old_report_as_it_was(
     before = content(folder)
     free = shutil.disk_usage(tiny_disk).free
     (tiny_disk / "filling").write_bytes(bytes(max(free - 40_000, 0)))
-    with pytest.raises(ReportError, match="No space left on device"):
+    with pytest.raises(ConfigError, match="No space left on device"):
         write(evidence["large"], tiny_disk)
     assert content(folder) == before
 
@@ -185,7 +185,7 @@ def test_a_folder_that_can_not_be_written_is_told_in_one_sentence(
     evidence: dict[str, Path], tmp_path: Path
 ) -> None:
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(ReportError, match=r"the report in .*taken.* can't be written: "):
+    with pytest.raises(ConfigError, match=r"the report in .*taken.* can't be written: "):
         write(evidence["small"], tmp_path / "taken")
 
 
@@ -193,8 +193,8 @@ def test_a_report_that_another_process_puts_together_is_left_alone(
     evidence: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = write(evidence["small"], tmp_path)
-    alive = folder / f"{files.PREFIX}{files.socket.gethostname()}-{os.getppid()}"
-    elsewhere = folder / f"{files.PREFIX}another-host-1"
+    alive = folder / f"{replace.PREFIX}{replace.socket.gethostname()}-{os.getppid()}"
+    elsewhere = folder / f"{replace.PREFIX}another-host-1"
     for place in (alive, elsewhere):
         place.mkdir()
     write(evidence["small"], tmp_path)

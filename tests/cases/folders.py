@@ -136,7 +136,7 @@ FOLDERS = [
     FolderCase(
         "pictures beside the classes' folders",
         then(USUAL, files("loose.png", "train/loose.png")),
-        "not used: 2 pictures lie in no class's folder",
+        "not used: 2 pictures lie outside the folders of the classes",
     ),
     FolderCase(
         "folders within the classes' folders",

@@ -151,7 +151,7 @@ PICTURES = [
         tiff(RAMP.astype(np.float32)),
         means(np.minimum(RAMP, 0.5) * 2),
         {"value_range": [0, 0.5]},
-        "cut to it",
+        "clipped to it",
     ),
     PictureCase(
         "float_nan.tiff",

@@ -1,18 +1,15 @@
+"""An archive is downloaded once and checked; whatever goes wrong is told and leaves nothing."""
+
 import errno
-import hashlib
 import http.server
-import io
 import os
-import random
 import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,21 +18,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from ablation.config import DataConfig
-from ablation.pictures import data, download
-from ablation.pictures.download import DownloadError, fetch_archive
+from ablation.pictures import data
+from ablation.pictures.download import fetch_archive
+from ablation.pictures.errors import DownloadError
+from tests.pictures.made_up import (
+    NAMES,
+    assert_nothing_is_left,
+    files,
+    message_of,
+    sha256,
+    zipped,
+)
 
 Handler = http.server.BaseHTTPRequestHandler
 Answer = Callable[[Handler], None]
-
-NAMES = tuple(
-    f"{split}/{name}/{index}.png"
-    for split in ("train", "val")
-    for name in ("ants", "bees")
-    for index in range(2)
-)
 
 
 class Site:
@@ -109,61 +107,6 @@ def site() -> Iterator[Site]:
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Where the pictures are to be; its parent is not there yet."""
-    return tmp_path / "new" / "pictures"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The pictures, as they are before they are packed."""
-    folder = tmp_path / "originals"
-    for index, name in enumerate(NAMES):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (16, 16), (20 * index, 90, 30)).save(path)
-    return folder
-
-
-@pytest.fixture
-def archive(folder: Path) -> bytes:
-    return zipped({f"hymenoptera_data/{name}": (folder / name).read_bytes() for name in NAMES})
-
-
-def zipped(members: dict[str, bytes], mode: int = 0) -> bytes:
-    """A zip; `mode` is the kind of its last member, as Unix tells it."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as opened:
-        for index, (name, text) in enumerate(members.items(), 1):
-            info = zipfile.ZipInfo(name)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = (mode if index == len(members) else 0o100644) << 16
-            opened.writestr(info, text)
-    return content.getvalue()
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-
-
-def assert_nothing_is_left(root: Path) -> None:
-    assert not root.parent.exists() or not list(root.parent.iterdir())
-
-
-def message_of(url: str | None, checksum: str | None, root: Path, timeout: float = 5) -> str:
-    """What a person is told; nothing may be left of the try."""
-    with pytest.raises(DownloadError) as caught:
-        fetch_archive(url, checksum, root, timeout=timeout)
-    assert_nothing_is_left(root)
-    return str(caught.value)
 
 
 def in_a_process(
@@ -328,82 +271,6 @@ def test_a_setting_that_makes_no_sense_is_named(
 ) -> None:
     assert said in message_of(url, checksum, root)
     assert not root.parent.exists()
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../evil.png",
-        "/evil.png",
-        "pictures/../../evil.png",
-        "pictures/.. /evil.png",
-        "..\\evil.png",
-        "C:evil.png",
-        "pictures/C:/evil.png",
-        "\\\\host\\share\\evil.png",
-    ],
-)
-def test_an_archive_that_reaches_out_of_its_folder_is_refused_before_anything_is_unpacked(
-    name: str, site: Site, root: Path
-) -> None:
-    content = zipped({"pictures/train/ants/0.png": b"", name: b"evil"})
-    site.answer = send(content)
-    before = files(root.parents[1])
-    message = message_of(site.url, sha256(content), root)
-    assert f"holds {name!r}, a path outside its folder" in message
-    assert files(root.parents[1]) == before
-
-
-@pytest.mark.parametrize("mode", [0o120777, 0o010644], ids=["symlink", "pipe"])
-def test_a_link_in_an_archive_is_refused(mode: int, site: Site, root: Path) -> None:
-    site.answer = send(zipped({"pictures/train": b"/etc"}, mode=mode))
-    message = message_of(site.url, None, root)
-    assert "holds 'pictures/train', which is neither a file nor a folder" in message
-
-
-def test_an_archive_that_would_grow_without_measure_is_refused(site: Site, root: Path) -> None:
-    site.answer = send(zipped({"pictures/train/ants/0.bmp": bytes(10_000_000)}))
-    assert "to 10,000,000 bytes, as pictures don't" in message_of(site.url, None, root)
-
-
-def test_an_archive_of_too_many_files_is_refused(
-    site: Site, archive: bytes, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(download, "MAX_MEMBERS", len(NAMES) - 1)
-    site.answer = send(archive)
-    assert "holds 8 files, more than 7" in message_of(site.url, None, root)
-
-
-def test_a_member_larger_than_it_says_is_refused(site: Site, root: Path) -> None:
-    size, small = struct.pack("<L", 1_000_000), struct.pack("<L", 10)
-    site.answer = send(zipped({"pictures/0.bmp": bytes(1_000_000)}).replace(size, small))
-    assert "can't be read as a zip archive" in message_of(site.url, None, root)
-
-
-def test_a_file_that_stands_where_a_folder_must_is_named(site: Site, root: Path) -> None:
-    site.answer = send(zipped({"pictures/a": b"file", "pictures/a/0.png": b"in it"}))
-    assert "holds 'pictures/a/0.png' twice" in message_of(site.url, None, root)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_a_damaged_archive_is_one_message(
-    seed: int, archive: bytes, root: Path, tmp_path: Path
-) -> None:
-    damaged, draw = bytearray(archive), random.Random(seed)
-    # The list of members, at the end, with its offsets.
-    for _ in range(4):
-        damaged[-draw.randrange(1, 300)] = draw.randrange(256)
-    (tmp_path / "a.zip").write_bytes(damaged)
-    try:
-        fetch_archive((tmp_path / "a.zip").as_uri(), None, root)
-    except DownloadError:
-        assert_nothing_is_left(root)
-
-
-def test_what_is_no_archive_is_told(site: Site, root: Path) -> None:
-    site.answer = send(b"<html>Log in to the network first</html>")
-    message = message_of(site.url, None, root)
-    assert message == f"{site.url}: can't be read as a zip archive (File is not a zip file)"
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

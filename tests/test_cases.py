@@ -1,4 +1,4 @@
-"""Pictures and folders that are easily read wrongly are read rightly, or refused by name."""
+"""Commands that meet pictures and folders that are easily read wrongly."""
 
 import json
 import shutil
@@ -12,41 +12,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from ablation.pictures import data
-from ablation.pictures.folders import DataError
 from tests.cases.__main__ import table
-from tests.cases.folders import FOLDERS, USUAL, FolderCase, of_folder
-from tests.cases.pictures import PICTURES, PictureCase, of_picture
+from tests.cases.folders import USUAL
+from tests.cases.pictures import PICTURES, of_picture
 from tests.conftest import ROOT, Said, command
-
-
-@pytest.mark.parametrize("case", PICTURES, ids=lambda case: case.name)
-def test_a_picture_has_the_means_of_what_was_written_or_is_refused(
-    case: PictureCase, tmp_path: Path
-) -> None:
-    config = of_picture(case, tmp_path)
-    if case.means is None:
-        with pytest.raises(DataError) as raised:
-            data.load(config)
-        assert case.said in str(raised.value)
-        assert f"train/ants/{case.file}: " in str(raised.value)
-        return
-    pictures = data.load(config)
-    found = pictures.train.pixels(0).reshape(-1, 3).mean(0)
-    # Of colours of 16 bits Pillow keeps the upper 8.
-    assert found == pytest.approx(case.means, abs=0.8 if "colour16" in case.file else 0.6)
-    assert case.said in "\n".join(pictures.lines())
-
-
-@pytest.mark.parametrize("case", FOLDERS, ids=lambda case: case.name)
-def test_a_folder_is_understood_or_refused(case: FolderCase, tmp_path: Path) -> None:
-    config = of_folder(case, tmp_path / "pictures")
-    if case.is_refused:
-        with pytest.raises(DataError) as raised:
-            data.load(config)
-        assert case.said in str(raised.value)
-    else:
-        assert case.said in "\n".join(data.load(config).lines())
 
 
 def test_the_page_of_cases_says_what_becomes_of_them() -> None:
@@ -161,24 +130,26 @@ def test_the_command_refuses_what_it_cannot_know(tmp_path: Path) -> None:
 MEMORY = """
 import resource, sys
 import numpy as np
-from ablation import data, figures, views
 from ablation.config import DataConfig
+from ablation.figures import sheets
+from ablation.pictures import data, resampling, views
 
 config = DataConfig(
     source="folder", root=sys.argv[1], size=224, val_crop=0.875, interpolation="bicubic"
 )
-views._resize(np.zeros((300, 400, 3), np.uint8), (256, 341), config)
-figures.sheet("", "", [("", [figures.Tile(np.zeros((300, 400, 3), np.uint8), (("a", "black"),))])])
+blank = np.zeros((300, 400, 3), np.uint8)
+resampling.resize(blank, (256, 341), "bicubic")
+sheets.sheet("", "", [("", [sheets.Tile(blank, (("a", "black"),))])])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 pictures = data.load(config)
 for index in range(len(pictures.train)):
     views.training_view(pictures.train, index, 0, 1, config)
     views.validation_view(pictures.train, index, config)
-views.padded(pictures.val)
-figures.training_sheet(pictures.train, pictures.classes)
-figures.views_sheet(pictures.train, pictures.classes, 0, 2, config)
+resampling.padded(pictures.val)
+sheets.training_sheet(pictures.train, pictures.classes)
+sheets.views_sheet(pictures.train, pictures.classes, 0, 2, config)
 probabilities = np.full((len(pictures.train), 2), 0.5, np.float32)
-figures.validation_sheet(pictures.train, pictures.classes, probabilities, config)
+sheets.validation_sheet(pictures.train, pictures.classes, probabilities, config)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000)
 """
 

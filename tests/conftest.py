@@ -44,6 +44,20 @@ def command(
     return Said(done.returncode, done.stdout, done.stderr)
 
 
+def command_and_imports(*arguments: str, cwd: Path) -> Said:
+    """Run the command, and print at its end which of the slow libraries it has imported."""
+    probe = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print('HEAVY', {'torch', 'mlflow', 'timm'} & set(sys.modules)))\n"
+        f"sys.argv[1:] = {list(arguments)!r}\n"
+        "from ablation.__main__ import main\nmain()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Features are shared between the tests, and with nobody else."""

@@ -1,8 +1,6 @@
 """The config files and the schema behind them; what `--help` shows of both."""
 
 import itertools
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,21 +8,12 @@ import yaml
 
 from ablation import config
 from ablation.study import grid
-from tests.conftest import command
+from tests.conftest import command, command_and_imports
 
 
 @pytest.mark.parametrize("argument", ["--help", "transfer=frozn", "epochs=0"])
 def test_help_and_mistakes_load_neither_torch_nor_mlflow(argument: str, tmp_path: Path) -> None:
-    probe = (
-        "import sys, atexit\n"
-        "atexit.register(lambda: print('HEAVY', {'torch', 'mlflow', 'timm'} & set(sys.modules)))\n"
-        f"sys.argv[1:] = ['{argument}']\n"
-        "from ablation.__main__ import main\nmain()\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert "HEAVY set()" in done.stdout
+    assert "HEAVY set()" in command_and_imports(argument, cwd=tmp_path).out
 
 
 def test_help_names_every_factor_and_level(tmp_path: Path) -> None:

@@ -63,6 +63,20 @@ def found(
         items: the command's overrides.
         search: the override that adds folders of config files, if there is one.
     """
+    params = _params(base, items)
+    in_file = overrides.read([f"{key}={text}" for key, text in params.items()])
+    named = {key_of(item): item for item in items}
+    swept = {item.get_key_element(): item for item in items if _is_swept(item)}
+    kept = {
+        item.get_key_element(): item
+        for item in composition.with_plus(in_file, search)
+        if key_of(item) not in named or _is_swept(named[key_of(item)])
+    }
+    return kept | swept
+
+
+def _params(base: DictConfig, items: Sequence[Override]) -> dict[str, str]:
+    """What the experiment sweeps, key → values, with the changes that the command makes to it."""
     written = base.hydra.sweeper.get("params") or {}
     params = {str(key): "null" if text is None else str(text) for key, text in written.items()}
     for item in items:
@@ -76,15 +90,7 @@ def found(
             else:
                 text = value if isinstance(value, str) else text_of(item).partition("=")[2]
                 params[name] = text
-    in_file = overrides.read([f"{key}={text}" for key, text in params.items()])
-    named = {key_of(item): item for item in items}
-    swept = {item.get_key_element(): item for item in items if _is_swept(item)}
-    kept = {
-        item.get_key_element(): item
-        for item in composition.with_plus(in_file, search)
-        if key_of(item) not in named or _is_swept(named[key_of(item)])
-    }
-    return kept | swept
+    return params
 
 
 def _is_swept(item: Override) -> bool:

@@ -249,6 +249,6 @@ def close_dead(client: "MlflowClient", experiment_id: str) -> int:
     running = search(client, experiment_id, "attributes.status = 'RUNNING'")
     dead = [run for run in running if _is_dead(run)]
     for run in dead:
-        client.set_tag(run.info.run_id, "error", "its process ended without a word")
+        client.set_tag(run.info.run_id, "error", "its process ended without an error message")
         client.set_terminated(run.info.run_id, "KILLED")
     return len(dead)

@@ -15,11 +15,13 @@ from mlflow.entities import Run
 from torch import Tensor, nn
 
 from ablation.config import Config
+from ablation.network.device import Compute
 from ablation.network.transfer import Parts
 from ablation.predict.errors import PredictError
 from ablation.predict.runs import best_run, finished_run
 from ablation.study.diverged import DivergedError, reason
-from ablation.tracking import store as tracking
+from ablation.tracking import store
+from ablation.training.examples import Examples
 from ablation.training.fit import Fit, fit
 from tests.conftest import Said, command, paint
 from tests.network.test_transfer import small
@@ -62,8 +64,9 @@ def train(
     labels: np.ndarray = LABELS,  # type: ignore[type-arg]
 ) -> tuple[Fit, int]:
     seen: list[object] = []
-    fed = Fed(epochs, val)
-    result = fit(parts, fed, labels, labels, config, CPU, torch.float32, seen.append)
+    given = torch.from_numpy(labels)
+    examples = Examples(Fed(epochs, val), given, given)
+    result = fit(parts, examples, config, Compute(CPU, torch.float32), seen.append)
     return result, len(seen)
 
 
@@ -236,15 +239,15 @@ def finished_with(client: MlflowClient, name: str, metrics: dict[str, float]) ->
 def test_a_run_that_finished_with_no_finite_loss_counts_as_diverged_everywhere(
     tmp_path: Path, metric: str, value: float
 ) -> None:
-    client = tracking.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client = store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
     fine = {"train/loss": 0.5, "train/penalty": 0.0, "val/loss": 0.6}
     lost = finished_with(client, "s", {**fine, metric: value, "best_val_accuracy": 0.9})
-    identity = tracking.Identity("f", "d", "w")
+    identity = store.Identity("f", "d", "w")
     experiment = client.get_experiment_by_name("s")
     assert experiment is not None
-    record = tracking.as_record(client.get_run(lost))
+    record = store.as_record(client.get_run(lost))
     assert reason(record).startswith("diverged, though it was logged as finished")
-    assert tracking.finished(client, experiment.experiment_id, identity) is None
+    assert store.finished(client, experiment.experiment_id, identity) is None
     with pytest.raises(PredictError, match="no run has finished, except 1 that diverged"):
         best_run(client, "s")
     with pytest.raises(PredictError, match="diverged, though"):
@@ -252,7 +255,7 @@ def test_a_run_that_finished_with_no_finite_loss_counts_as_diverged_everywhere(
     kept = finished_with(client, "s", {**fine, "best_val_accuracy": 0.4})
     again = finished_with(client, "s", {**fine, "best_val_accuracy": 0.4})
     assert best_run(client, "s").info.run_id == kept != again
-    found = tracking.finished(client, experiment.experiment_id, identity)
+    found = store.finished(client, experiment.experiment_id, identity)
     assert found is not None
     assert found.info.run_id in (kept, again)
 

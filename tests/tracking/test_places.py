@@ -1,7 +1,5 @@
 """Places that can't be written to are told at once, and places of any name are used."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import pytest
 
 from ablation.errors import ConfigError
 from ablation.tracking import places
-from tests.conftest import command
+from tests.conftest import command, command_and_imports
 
 FEW = ["data.train_pictures=24", "data.val_pictures=20", "data.size=32", "epochs=1"]
 
@@ -29,19 +27,11 @@ ODD = ["größe", "a b,c=d", "it's", "[x] {y} (z)", "$HOME", "#1 & 2?", "-m", "�
 def test_a_place_that_cannot_be_written_to_is_told_at_once(
     words: list[str], answer: str, tmp_path: Path
 ) -> None:
-    probe = (
-        "import sys, atexit\n"
-        "atexit.register(lambda: print('HEAVY', {'torch', 'mlflow', 'timm'} & set(sys.modules)))\n"
-        f"sys.argv[1:] = {words!r}\n"
-        "from ablation.__main__ import main\nmain()\n"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert said.returncode == 1
-    assert answer in said.stderr
-    assert len(said.stderr.splitlines()) == 1
-    assert said.stdout == "HEAVY set()\n"
+    said = command_and_imports(*words, cwd=tmp_path)
+    assert said.code == 1
+    assert answer in said.err
+    assert len(said.err.splitlines()) == 1
+    assert said.out == "HEAVY set()\n"
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,1 @@
+"""Which runs a command asks for, and which of them have finished."""

@@ -1,0 +1,1 @@
+"""The MLflow store: the only room that talks to it."""

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
-from ablation.report.claims.claim import Claim, Interaction, LevelEffect, cell_name
+from ablation.report.claims.claim import Claim, Interaction, LevelEffect, Levels, cell_name
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
 from ablation.report.claims.tuning import tuning_note
@@ -84,7 +84,7 @@ def _best_cell(results: Results, group: Findings) -> str:
         start += " among the cells in which no run diverged"
     beside, anchor = group.beside_anchor, group.anchor
 
-    def is_significant(levels: tuple[str, ...]) -> bool:
+    def is_significant(levels: Levels) -> bool:
         return levels in beside and beside[levels].is_significant
 
     if anchor != first.levels:

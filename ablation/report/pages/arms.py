@@ -1,6 +1,6 @@
 """The section "Integrity of the arms": whether each arm was trained as its name says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ablation.report.claims.results import Results
 from ablation.report.evidence.integrity import Check
@@ -8,10 +8,15 @@ from ablation.report.pages.blocks import Block, Table
 
 
 def integrity(results: Results) -> Iterator[Block]:
-    """A row for each check; nothing where no run has finished."""
+    """The checks of the runs; nothing where no run has finished."""
     if results.checks:
-        rows = tuple((check.holds, _runs(check), _found(check)) for check in results.checks)
-        yield Table(("what must hold", "runs checked", "found"), rows, "lrl")
+        yield checks_table(results.checks)
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """A row for each check: what must hold, for how many runs it is known, what was found."""
+    rows = tuple((check.holds, _runs(check), _found(check)) for check in checks)
+    return Table(("what must hold", "runs checked", "found"), rows, "lrl")
 
 
 def _runs(check: Check) -> str:

@@ -24,7 +24,7 @@ from ablation.figures.style import (
     PURPLE,
     SKY,
 )
-from ablation.report.claims.claim import Claim, cell_name
+from ablation.report.claims.claim import Claim, Levels, cell_name
 from ablation.report.claims.pair_tables import PairTable
 from ablation.report.claims.statistics import MeanAccuracy
 from ablation.report.evidence.cells import Cell
@@ -46,7 +46,7 @@ LEAST_RANGE = 0.05
 
 def dots(
     cells: Sequence[Cell],
-    intervals: Mapping[tuple[str, ...], MeanAccuracy],
+    intervals: Mapping[Levels, MeanAccuracy],
     filled: Callable[[Cell], bool],
     line: float | None,
 ) -> Figure:
@@ -197,7 +197,7 @@ def _draw_curve(panel: Axes, found: pd.DataFrame, has_band: bool) -> None:
 
 def accuracy_and_time(
     cells: Sequence[Cell],
-    intervals: Mapping[tuple[str, ...], MeanAccuracy],
+    intervals: Mapping[Levels, MeanAccuracy],
     factors: Mapping[str, Sequence[str]],
 ) -> Figure:
     """Accuracy against training time, with the Pareto front; colour and shape show two factors.

@@ -37,3 +37,20 @@ def test_a_baseline_or_nuisance_that_is_not_there_is_refused(
     made = Study({"transfer": ["full", "frozen"]}, lambda _: 0.9)
     with pytest.raises(ConfigError, match=re.escape(words)):
         write(tmp_path, made, **config)
+
+
+def test_the_sections_stand_in_the_order_in_which_a_reader_asks(tmp_path: Path) -> None:
+    made = Study({"transfer": ["full", "frozen"], "reg": ["l1", "l2"]}, lambda _: 0.9)
+    _, text = write(tmp_path, made, drawn=True)
+    assert re.findall(r"^## (.*)$", text, re.M) == [
+        "What was compared", "Answers", "Ranking", "Pairs of factors", "Effects",
+        "Shares of variance", "Selection of the epoch", "Ledger", "Integrity of the arms",
+        "Learning curves", "Accuracy and training time", "How this was made",
+    ]  # fmt: skip
+
+
+def test_cells_of_other_pictures_have_sections_of_their_own(tmp_path: Path) -> None:
+    axes = {"data": ["digits", "hymenoptera"], "transfer": ["full", "frozen"]}
+    _, text = write(tmp_path, Study(axes, lambda _: 0.9))
+    titles = re.findall(r"^## (.*)$", text, re.M)
+    assert titles[1:4] == ["All cells", "Answers: data digits", "Answers: data hymenoptera"]

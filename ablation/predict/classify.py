@@ -115,6 +115,6 @@ def _refuse_not_finite(
 def _thumbnails(pictures: "Sequence[Pixels]") -> "list[Pixels]":
     import numpy as np
 
-    from ablation.figures import canvas
+    from ablation.figures.canvas import SIDE, thumbnail
 
-    return [np.asarray(canvas.thumbnail(pixels, canvas.SIDE)) for pixels in pictures]
+    return [np.asarray(thumbnail(pixels, SIDE)) for pixels in pictures]

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, AMBER, GREY, LIGHT, BLACK = "#56B4E9", "#E69F00", "#666666", "#D9D9D9", "#1a1a1a"
 
+#: Colours of things that differ in kind, in the order in which they are used.
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER, BLACK)
+
 
 def shortened(text: str, length: int) -> str:
     """A text of at most `length` characters: a longer one is cut and ends in an ellipsis."""

@@ -135,7 +135,7 @@ def notes_on_pictures(pictures: Sequence[tuple[str, Facts]]) -> Iterator[str]:
 def warnings(
     splits: Mapping[str, Split], classes: Sequence[str], copied: Sequence[Sequence[Member]]
 ) -> Iterator[str]:
-    """Warnings of what is most likely a mistake, and spoils what is learnt.
+    """Warnings of what is most likely a mistake, and would mislead the training.
 
     Args:
         splits: the splits by their names.

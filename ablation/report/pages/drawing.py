@@ -13,17 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ablation.figures.style import (
-    AMBER,
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    LIGHT,
-    ORANGE,
-    PURPLE,
-    SKY,
-)
+from ablation.figures.style import BLACK, BLUE, GREY, LIGHT, ORANGE, PALETTE
 from ablation.report.claims.claim import Claim, Levels, cell_name
 from ablation.report.claims.pair_tables import PairTable
 from ablation.report.claims.statistics import MeanAccuracy
@@ -32,7 +22,6 @@ from ablation.report.pages.claim_text import difference
 from ablation.report.pages.numbers import percent
 from ablation.report.pages.pair_tables import entry_note
 
-PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER, BLACK)
 MARKERS = "osD^vPX*"
 #: Inches: all figures have one width, as they stand below one another on the page.
 WIDTH = 8.0

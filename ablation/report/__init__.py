@@ -1,4 +1,4 @@
-"""The report of a study: from the evidence on it to pages whose every claim can be checked."""
+"""The report of a study: evidence → claims → pages."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ class Written:
     Attributes:
         path: of report.md; report.html, the tables as CSV and figures/ lie beside it.
         main_table: for the terminal: breaches, if any, then the cells' accuracies.
-        breaches: what makes the comparison another than the one asked for, a sentence each.
-        losses: what could not be read, and where it was sought, likewise.
+        breaches: a sentence on each way in which what was compared is not what was asked for.
+        losses: a sentence on what could not be read, and where it was looked for.
         ledger: every run by what has become of it.
         is_complete: whether all that was asked for has finished.
     """

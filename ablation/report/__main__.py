@@ -27,7 +27,7 @@ examples:
   python -m ablation.report evidence=all.zip              the same report from it, without MLflow
 """
 
-#: The one key of this command that is no key of a run.
+#: The one key of this command that is not a key of a run.
 EVIDENCE = "evidence="
 #: What the keys that a report takes begin with.
 KEYS = ("study", "report.", "tracking.uri", "results")
@@ -55,7 +55,7 @@ def report(overrides: Sequence[str]) -> int:
 
     evidence = _from_store(config) if config.study else archive.Archived(_given(file))
     places.check_results(config.results, evidence.study)
-    process.imported()
+    process.imports_done()
     try:
         written = report.write(evidence, Path(config.results), config.report)
     except OSError as error:
@@ -82,7 +82,8 @@ def check(overrides: Sequence[str]) -> tuple[Config, Path | None]:
             is not there to be read or not one to be written over.
     """
     from ablation.study import grid
-    from ablation.study.overrides import key_of, read, text_of
+    from ablation.study.hydra_insides import key_of, text_of
+    from ablation.study.overrides import read
 
     files = [text.removeprefix(EVIDENCE) for text in overrides if text.startswith(EVIDENCE)]
     others = [text for text in overrides if not text.startswith(EVIDENCE)]

@@ -189,7 +189,7 @@ def false_claims(
         for study in right:
             found = compare(dict(zip(keys, study, strict=True)), list(GRID), same_seeds)
             claims = (*found.contrasts, *found.effects, *found.interactions)
-            reports += any(claim.significant for claim in claims)
+            reports += any(claim.is_significant for claim in claims)
     return {
         "world": name,
         "accuracy_a": accuracy,

@@ -6,6 +6,7 @@ Training and prediction decode with the same function and the run's settings. Im
 import hashlib
 import io
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,29 @@ def decode(content: bytes, reading: Reading) -> tuple[Pixels, Facts]:
     except Exception as error:
         kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
         raise DecodeError(f"{kind}{error}") from error
+
+
+def read_and_decode(
+    read: Callable[[], bytes], reading: Reading
+) -> tuple[bytes, tuple[Pixels, Facts] | str]:
+    """Read and decode a picture file.
+
+    Args:
+        read: returns the file's bytes, or raises an OSError.
+        reading: how its values become pixels.
+
+    Returns:
+        The file's bytes, empty where it can't be read. And what `decode` returns, or the reason why
+        the file can't be read or decoded.
+    """
+    try:
+        content = read()
+    except OSError as error:
+        return b"", error.strerror or str(error)
+    try:
+        return content, decode(content, reading)
+    except DecodeError as error:
+        return content, str(error)
 
 
 def _decode(picture: Image.Image, content: bytes, reading: Reading) -> tuple[Pixels, Facts]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablation.pictures.decode import DecodeError, Facts, Pixels, Reading, decode
+from ablation.pictures.decode import Facts, Pixels, Reading, decode, read_and_decode
 
 
 @dataclass(frozen=True)
@@ -93,15 +93,9 @@ class Split:
         return decode(self._pictures[index].read(), self._reading)[0] if kept is None else kept
 
     def _read_and_decode(self, picture: Picture) -> tuple[str, tuple[Pixels, Facts] | str]:
-        """The hash of a file, and its pixels or the reason why it has none."""
-        try:
-            content = picture.read()
-        except OSError as error:
-            return sha256(b""), error.strerror or str(error)
-        try:
-            return sha256(content), decode(content, self._reading)
-        except DecodeError as error:
-            return sha256(content), str(error)
+        """The SHA-256 of a file, and its pixels or the reason why it has none."""
+        content, result = read_and_decode(picture.read, self._reading)
+        return sha256(content), result
 
 
 def sha256(content: bytes) -> str:

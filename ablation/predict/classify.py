@@ -61,7 +61,7 @@ def classify(
     found = Predictions()
     for batch in _batches(paths, Reading.of(classifier.config.data)):
         found.unreadable += [f"{path}: {why}" for path, why in batch if isinstance(why, str)]
-        decoded = [(path, *read) for path, read in batch if not isinstance(read, str)]
+        decoded = [(path, *result) for path, result in batch if not isinstance(result, str)]
         if not decoded:
             continue
         pixels = [one for _, one, _ in decoded]
@@ -79,23 +79,14 @@ def classify(
 def _batches(
     paths: Sequence[Path], reading: "Reading"
 ) -> "Iterator[list[tuple[Path, tuple[Pixels, Facts] | str]]]":
+    """Pictures with their pixels and facts, or the reason why they have none."""
+    from ablation.pictures.decode import read_and_decode
+
     with ThreadPoolExecutor() as threads:
         for first in range(0, len(paths), BATCH):
             part = paths[first : first + BATCH]
-            read = threads.map(lambda path: _read_and_decode(path, reading), part)
-            yield list(zip(part, read, strict=True))
-
-
-def _read_and_decode(path: Path, reading: "Reading") -> "tuple[Pixels, Facts] | str":
-    """A picture's pixels and facts, or the reason why it has none."""
-    from ablation.pictures.decode import DecodeError, decode
-
-    try:
-        return decode(path.read_bytes(), reading)
-    except DecodeError as error:
-        return str(error)
-    except OSError as error:
-        return error.strerror or str(error)
+            decoded = threads.map(lambda path: read_and_decode(path.read_bytes, reading)[1], part)
+            yield list(zip(part, decoded, strict=True))
 
 
 def _refuse_not_finite(

@@ -30,17 +30,16 @@ from ablation.network import device, model, preprocessing, transfer
 from ablation.network.cpu.fold import fold
 from ablation.pictures import data, views
 from ablation.study import grid
-from ablation.tracking import runlog
-from ablation.tracking import store as tracking
+from ablation.tracking import runlog, store
 from ablation.training import batches
-from ablation.training.optimizer import build_optimizer, step, zero_grad
+from ablation.training.optimizer import build_optimizer
 from tests.benchmarks.__main__ import Bench, loop_of, our_loop
 
 Seconds = dict[str, float]
 
 
 def ours(config: Config) -> Seconds:
-    from ablation.network.cpu import quicken
+    from ablation.network.cpu.replace import replace_layers
 
     device.prepare()
     config = preprocessing.filled(config)
@@ -48,7 +47,7 @@ def ours(config: Config) -> Seconds:
     whole = model.build(config.model, len(pictures.classes), pretrained=True, seed=0)
     net = transfer.apply(whole, config.transfer).above
     size = schema.chosen(config.data.size)
-    quicken.quicken(net, torch.linspace(-2, 2, 3 * size * size).view(1, 3, size, size))
+    replace_layers(net, torch.linspace(-2, 2, 3 * size * size).view(1, 3, size, size))
     optimizer = build_optimizer(list(net.parameters()), config.optimizer, 0.0)
     labels = torch.from_numpy(pictures.train.labels)
     order = batches.consecutive(np.arange(len(labels)), config.batch_size)
@@ -131,10 +130,10 @@ def steps(
         start = time.perf_counter()
         loss = F.cross_entropy(net(x), y)
         forward_end = time.perf_counter()
-        zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         backward_end = time.perf_counter()
-        step()
+        optimizer.step()
         end = time.perf_counter()
         spent["forward"] += forward_end - start
         spent["backward"] += backward_end - forward_end
@@ -177,8 +176,9 @@ def logging() -> dict[str, float]:
     """Seconds that MLflow takes for one epoch's metrics, on SQLite."""
     row = {"epoch": 1.0, **{f"metric{index}": 0.5 for index in range(7)}}
     with tempfile.TemporaryDirectory() as folder:
-        client = tracking.connect(f"sqlite:///{folder}/mlflow.db")
-        log = runlog.RunLog(client, tracking.open_study(client, "s"), "run", {"a": 1}, {})
+        client = store.connect(f"sqlite:///{folder}/mlflow.db")
+        study = store.open_study(client, "s")
+        log = runlog.RunLog(client, study.experiment_id, "run", {"a": 1}, {})
         log.wait()
 
         def epoch() -> None:

@@ -35,30 +35,34 @@ Span = tuple[float, float]
 
 def ours(root: Path, size: int, epochs: int) -> list[Span]:
     """Full training as a run does it, without the store."""
+    import torch
+
     from ablation.network import device, model, preprocessing, transfer
+    from ablation.network.cpu.install import install
+    from ablation.network.device import Compute
     from ablation.pictures import data
     from ablation.study import grid
-    from ablation.training import fit, run
+    from ablation.training.cache import Cache
+    from ablation.training.examples import examples_of
+    from ablation.training.fit import fit
 
     where = ["data=imagefolder", f"data.root={root}", f"data.size={size}", "batch_size=32"]
     asked = grid.expand([*where, f"epochs={epochs}"], multirun=False)
     config = preprocessing.filled(asked.runs[0].config)
     device.prepare()
-    place = device.choose("cpu")
-    precision = device.precision("float32", place)
+    compute = Compute(torch.device("cpu"), torch.float32)
     pictures = data.load(config.data)
     network = model.build(config.model, len(pictures.classes), pretrained=True, seed=0)
     parts = transfer.apply(network, config.transfer)
-    run.quicken(parts, size, place, precision)
+    install(parts.above, parts.below, size)
     spans: list[Span] = []
 
     def told(row: Mapping[str, float]) -> None:
         now = time.time()
         spans.append((now - row["epoch_seconds"], now))
 
-    fed = run.feed(parts, pictures, config, place, precision)
-    labels = pictures.train.labels, pictures.val.labels
-    fit.fit(parts, fed, *labels, config, place, precision, told)
+    examples = examples_of(parts, pictures, config, compute, Cache(config.cache.memory_gb * 1e9))
+    fit(parts, examples, config, compute, told)
     return spans
 
 

@@ -24,7 +24,7 @@ from ablation.tracking import store
 from ablation.training.examples import Examples
 from ablation.training.fit import Fit, fit
 from tests.conftest import Said, command, paint
-from tests.network.test_transfer import small
+from tests.training.small import small
 
 CPU = torch.device("cpu")
 LABELS = np.array([0, 1, 0, 1, 0, 1])

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ablation.config import OptimizerConfig, RegConfig
+from ablation.config import RegConfig
 from ablation.training import regularizer
-from ablation.training.optimizer import build_optimizer
 
 
 def network() -> nn.Module:
@@ -50,33 +49,6 @@ def test_weights_without_a_gradient_are_left_alone() -> None:
     loss.backward()
     regularizer.add_l1_gradient(list(net.parameters()), 0.1)
     assert net[0].weight.grad is None
-
-
-@pytest.mark.parametrize("name", ["sgd", "adam"])
-def test_l2_as_weight_decay_steps_as_half_the_sum_of_squares_does(name: str) -> None:
-    config = OptimizerConfig(name=name, lr=0.1)
-    reg = RegConfig(penalties=["l2"], l2=0.05)
-    decayed, penalised = network(), network()
-    one = build_optimizer(list(decayed.parameters()), config, reg.l2)
-    other = build_optimizer(list(penalised.parameters()), config, 0.0)
-    for _ in range(3):
-        gradients(decayed)
-        gradients(penalised, 0.5 * reg.l2 * sum(w.square().sum() for w in penalised.parameters()))
-        one.step()
-        other.step()
-    for a, b in zip(decayed.parameters(), penalised.parameters(), strict=True):
-        torch.testing.assert_close(a, b)
-
-
-def test_adamw_decays_apart_from_the_gradient() -> None:
-    net = network()
-    before = [w.detach().clone() for w in net.parameters()]
-    optimizer = build_optimizer(list(net.parameters()), OptimizerConfig(name="adamw", lr=0.1), 0.5)
-    for weight in net.parameters():
-        weight.grad = torch.zeros_like(weight)
-    optimizer.step()
-    for weight, start in zip(net.parameters(), before, strict=True):
-        torch.testing.assert_close(weight.detach(), start * (1 - 0.1 * 0.5))
 
 
 def test_the_penalty_is_the_function_whose_gradient_is_added() -> None:

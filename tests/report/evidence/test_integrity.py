@@ -125,3 +125,15 @@ def test_a_logged_accuracy_that_the_predictions_do_not_give_is_a_breach() -> Non
     answers = Answers({"a": np.array([True, True, True, False])}, {"a": 0}, [()], {})
     (*_, last) = integrity.check(pd.DataFrame([run("a")]), (), answers)
     assert last.breaches == ("the logged accuracy is not what the predictions give: a",)
+
+
+def test_runs_of_different_numbers_of_threads_are_told() -> None:
+    table = pd.DataFrame(
+        {"tags.device": ["cpu"] * 3, "tags.precision": ["float32"] * 3, "tags.threads": ["2"] * 3}
+    )
+    assert not integrity.same_arithmetic(table).warnings
+    table.loc[2, "tags.threads"] = "1"
+    (warning,) = integrity.same_arithmetic(table).warnings
+    assert "cpu, float32, 2 threads: 2 runs; cpu, float32, 1 thread: 1 run" in warning
+    table["tags.device"] = "cuda:0"
+    assert not integrity.same_arithmetic(table).warnings

@@ -124,8 +124,8 @@ def known(parts: Parts, examples: Examples, result: Fit, compute: Compute) -> no
 
     The pictures are seen as validation pictures are: whole, without augmentation.
     """
-    chosen_ones = novelty.sample(examples.train_labels.cpu().numpy())
-    views = examples.inputs.sample(chosen_ones)
+    indices = novelty.sample(examples.train_labels.cpu().numpy())
+    views = examples.inputs.sample(indices)
     features: list[Tensor] = [part for part, _ in outputs(parts, views, compute)]
     return novelty.known(torch.cat(features).cpu().numpy(), result.features)
 

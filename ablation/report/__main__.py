@@ -134,7 +134,7 @@ def _check_source(file: Path, config: Config) -> None:
 
 
 def _check_target(file: Path) -> None:
-    """Nothing else is lost by a slip of the pen: only evidence is written over."""
+    """Only evidence is overwritten, so that a typing mistake destroys no other file."""
     from ablation.report.evidence import archive
 
     if not file.absolute().parent.is_dir():

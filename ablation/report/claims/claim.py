@@ -9,6 +9,10 @@ from ablation.report.claims.statistics import Contrast, MeanAccuracy
 Levels = tuple[str, ...]
 #: What two cells have in common on every picture: the class predicted, or only whether it is right.
 Same = Literal["", "right", "predictions"]
+#: How the learning rates of a claim's two sides were chosen: "each tuned" where every cell has its
+#: own best one, "some tuned" where only some cells have, "compared" where the rate is a factor,
+#: "fixed" where it is the same everywhere, "not needed" within one optimizer and transfer mode.
+Tuning = Literal["not needed", "each tuned", "some tuned", "compared", "fixed"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,14 @@ class Claim:
         n_claims: claims of the report, this one included.
         same: what its two sides have in common in every seed and every pair of cells: the predicted
             classes, only which predictions were right, or neither ("").
+        tuning: how the learning rates of its sides were chosen.
     """
 
     found: Contrast
     corrected_p: float
     n_claims: int
     same: Same = ""
+    tuning: Tuning = "not needed"
 
     @property
     def is_significant(self) -> bool:

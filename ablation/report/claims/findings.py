@@ -1,4 +1,4 @@
-"""All that a report tells of a group of cells, computed once from their comparison."""
+"""All that a report says about a group of cells, computed once from their comparison."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ablation.report.claims.claim import CellContrast, Levels
+from ablation.report.claims.claim import CellContrast, Levels, Tuning
 from ablation.report.claims.groups import Group
+from ablation.report.claims.optimism import Optimism, optimism
 from ablation.report.claims.pair_tables import PairTable, first_pair, other_pairs
-from ablation.report.claims.selection import Optimism, optimism
+from ablation.report.claims.tuning import with_tuning
 
 
 @dataclass(frozen=True)
 class Findings(Group):
-    """A group with all that its pages tell.
+    """A group with all that the report says about it.
 
     Attributes:
         anchor: the cell that the ranking compares the others with: the first, or in a large
@@ -32,13 +33,18 @@ class Findings(Group):
     optimism: Optimism | None
 
 
-def findings(group: Group, held_back: Mapping[Levels, NDArray[np.bool_]]) -> Findings:
+def findings(
+    group: Group, held_back: Mapping[Levels, NDArray[np.bool_]], tuning: Tuning
+) -> Findings:
     """Everything that follows from a group's comparison and its answers.
 
     Args:
         group: of cells, compared.
         held_back: levels → right or wrong on the pictures held back, (n_seeds, n_pictures).
+        tuning: how the study chose its learning rates.
     """
+    if group.comparison is not None:
+        group = replace(group, comparison=with_tuning(group.comparison, tuning))
     at = _anchor(group)
     return Findings(
         **{name: getattr(group, name) for name in Group.__dataclass_fields__},

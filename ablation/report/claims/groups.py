@@ -11,7 +11,7 @@ from ablation.report.claims.claim import Comparison, Levels
 from ablation.report.claims.comparison import compare
 from ablation.report.claims.statistics import MeanAccuracy
 from ablation.report.evidence.answers import Answers
-from ablation.report.evidence.cells import Cell, Lost
+from ablation.report.evidence.cells import Cell, DivergedCell
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Group:
         compared: the factors that are compared in this group: all of the study's where it is alone,
             otherwise those with more than one level here.
         levels: each factor of the study → its levels; where there are more groups, those here.
-        lost: the levels of the cells in which all runs diverged that belong to this group.
+        diverged_cells: the levels of the cells in which all runs diverged and that belong to this
+            group.
         comparison: what can be claimed of those in which no run diverged; None where there is no
             such cell, or their predictions can't be read.
         right: these cells' levels → right or wrong, of shape (n_seeds, n_pictures).
@@ -35,7 +36,7 @@ class Group:
     cells: tuple[Cell, ...]
     compared: tuple[str, ...]
     levels: Mapping[str, tuple[str, ...]]
-    lost: tuple[tuple[str, ...], ...]
+    diverged_cells: tuple[Levels, ...]
     comparison: Comparison | None
     right: Mapping[Levels, NDArray[np.bool_]]
     intervals: Mapping[Levels, MeanAccuracy]
@@ -67,7 +68,7 @@ class Group:
         return right[[self._seeds[levels].index(seed) for seed in seeds]]
 
     @cached_property
-    def _seeds(self) -> dict[tuple[str, ...], tuple[int, ...]]:
+    def _seeds(self) -> dict[Levels, tuple[int, ...]]:
         return {cell.levels: cell.seeds for cell in self.cells}
 
 
@@ -94,7 +95,7 @@ def tables_of_answers(
 
 def group(
     cells: Sequence[Cell],
-    lost: Sequence[Lost],
+    diverged_cells: Sequence[DivergedCell],
     answers: Answers,
     factors: Mapping[str, tuple[str, ...]],
     baseline: Mapping[str, str],
@@ -103,7 +104,7 @@ def group(
 
     Args:
         cells: of the study.
-        lost: the cells in which all runs diverged.
+        diverged_cells: those in which all runs diverged.
         answers: of the runs.
         factors: those of the cells → their levels, in the order in which they were asked for.
         baseline: factor → the level that the others are compared with, else the first.
@@ -119,7 +120,7 @@ def group(
             unread = "predictions can't be read"
             name = f"{name} ({unread})" if name else unread
         compared, levels = _scope(members, factors, is_alone=len(parts) == 1)
-        here = [one.levels for one in lost if _is_within(one.levels, levels)]
+        here = [one.levels for one in diverged_cells if _is_within(one.levels, levels)]
         comparison = _comparison(members, right, answers, factors, baseline) if right else None
         intervals = {mean.cell: mean.accuracy for mean in comparison.cells} if comparison else {}
         groups.append(

@@ -88,7 +88,7 @@ def first_pair(group: Group) -> list[PairTable]:
             if found is None
             else Entry(found.mean, found.low, found.high),
         )
-    for levels in group.lost:
+    for levels in group.diverged_cells:
         put(levels, DIVERGED)
     rows, columns = (group.levels[factor] for factor in pair)
     return [
@@ -124,17 +124,17 @@ def averages(group: Group, pair: tuple[str, str]) -> PairTable | None:
     if not seeds:
         return None
     rows, columns = (group.levels[factor] for factor in pair)
-    ended = [*group.lost, *(cell.levels for cell in group.unranked)]
-    lost = {(levels[at[0]], levels[at[1]]): DIVERGED for levels in ended}
+    ended = [*group.diverged_cells, *(cell.levels for cell in group.unranked)]
+    diverged = {(levels[at[0]], levels[at[1]]): DIVERGED for levels in ended}
     if len(matched) == 1:
         (rest, one) = next(iter(matched.items()))
         names = [factor for factor in factors if factor not in pair]
         others = {
             name: level for name, level in zip(names, rest, strict=True) if name in group.compared
         }
-        return PairTable(pair, rows, columns, lost | _intervals(group, one), others)
+        return PairTable(pair, rows, columns, diverged | _intervals(group, one), others)
     tables = [[group.answers_of(one[key], seeds) for one in matched.values()] for key in wanted]
-    entries = lost | dict(zip(wanted, average_accuracies(tables), strict=True))
+    entries = diverged | dict(zip(wanted, average_accuracies(tables), strict=True))
     return PairTable(pair, rows, columns, entries, {}, len(matched))
 
 

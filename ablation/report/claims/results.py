@@ -1,4 +1,4 @@
-"""All that a report tells of, gathered: what its tables, figures and pages are made from."""
+"""All results of a study, gathered: what the pages, tables and figures of a report show."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,22 +9,24 @@ from numpy.typing import NDArray
 from ablation.config import ReportConfig
 from ablation.errors import ConfigError
 from ablation.report.claims import groups
+from ablation.report.claims.claim import Levels
 from ablation.report.claims.findings import Findings, findings
 from ablation.report.claims.statistics import MeanAccuracy, mean_interval
+from ablation.report.claims.tuning import tuning_of
 from ablation.report.evidence import answers, integrity, runs
 from ablation.report.evidence import cells as cell_formation
 from ablation.report.evidence.answers import Answers
-from ablation.report.evidence.cells import Cell, Lost
+from ablation.report.evidence.cells import Cell, DivergedCell
 from ablation.report.evidence.integrity import Check
 from ablation.report.evidence.runs import Runs
 from ablation.report.evidence.source import HELD_BACK, Evidence, History
 
 #: Learning curves are drawn of this many cells, the best ones.
 MOST_CURVES = 12
-#: With more probabilities than this the evidence is only kept on request: they take 4 bytes each.
+#: With more probabilities than this, 4 bytes each, the evidence is only kept on request.
 MOST_KEPT = 2_000_000
-#: Of the runs whose files can't be read, as many are named with the reason.
-MOST_LOST = 3
+#: As many of the runs whose files can't be read are named, each with the reason.
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -34,25 +36,26 @@ class Results:
     Attributes:
         runs: what the store holds.
         cells: in which a run finished, in the order in which their levels were asked for.
-        lost: the cells in which all runs diverged, in the same order.
+        diverged_cells: those in which all runs diverged, in the same order.
         groups: the cells by the pictures that they answered, compared.
         checks: of the integrity of the arms.
         test: the cells' levels → accuracy on the pictures held back; empty where there are none.
         held_back: the cells' levels → right or wrong on these, of shape (n_seeds, n_pictures).
         histories: run id → metrics by epoch, of the cells whose curves are drawn.
-        unreadable: run id → why its predictions can't be read, and where they were sought.
+        unreadable: run id → why its predictions can't be read, and where they were looked for.
         unread: run id → why its predictions of pictures held back, or its history, can't be read.
-        n_probabilities: how many all finished runs predicted, estimated from those compared.
+        n_probabilities: how many probabilities all finished runs predicted, estimated from the
+            runs compared.
         config: how the report was asked for.
     """
 
     runs: Runs
     cells: Sequence[Cell]
-    lost: Sequence[Lost]
+    diverged_cells: Sequence[DivergedCell]
     groups: Sequence[Findings]
     checks: Sequence[Check]
-    test: Mapping[tuple[str, ...], MeanAccuracy]
-    held_back: Mapping[tuple[str, ...], NDArray[np.bool_]]
+    test: Mapping[Levels, MeanAccuracy]
+    held_back: Mapping[Levels, NDArray[np.bool_]]
     histories: Mapping[str, History]
     unreadable: Mapping[str, str]
     unread: Mapping[str, str]
@@ -73,44 +76,49 @@ class Results:
 
     @property
     def is_small(self) -> bool:
-        """Whether the evidence is kept beside the report without being asked for."""
+        """Whether the evidence is so small that it is always kept beside the report."""
         return self.n_probabilities <= MOST_KEPT
 
     @property
     def losses(self) -> list[str]:
-        """What the report lacks because it can't be read, and where it was sought."""
+        """What the report lacks because it can't be read, and where it was looked for."""
         others = {run: why for run, why in self.unread.items() if run not in self.unreadable}
         found = []
-        for lost, what, so in (
+        for reasons, what, so in (
             (self.unreadable, "the predictions", "their cells have no interval, no comparison"),
             (others, "predictions of pictures held back or the history", "these are left out"),
         ):
-            if lost:
-                number = f"{len(lost):,} run{'' if len(lost) == 1 else 's'}"
-                found.append(f"{what} of {number} can't be read, so {so}: {self._listed(lost)}")
+            if reasons:
+                number = f"{len(reasons):,} run{'' if len(reasons) == 1 else 's'}"
+                found.append(f"{what} of {number} can't be read, so {so}: {self._listed(reasons)}")
         return found
 
-    def _listed(self, lost: Mapping[str, str]) -> str:
-        """The lost runs by name, each with the reason."""
+    def _listed(self, reasons: Mapping[str, str]) -> str:
+        """Run id → why it can't be read, as a list of names with the reasons."""
         names = self.runs.table.set_index("run_id")["name"]
-        parts = [f"{names[run_id]} ({why})" for run_id, why in lost.items()][:MOST_LOST]
-        more = len(lost) - len(parts)
+        parts = [f"{names[run_id]} ({why})" for run_id, why in reasons.items()][:MOST_NAMED]
+        more = len(reasons) - len(parts)
         return "; ".join(parts) + (f"; and {more:,} more" if more else "")
 
 
 def gather(evidence: Evidence, config: ReportConfig) -> Results:
-    """Read what is known of a study, form its cells, compare them, check its arms.
+    """Read what is known about a study, form its cells, compare them, check its arms.
+
+    Args:
+        evidence: on the study.
+        config: the baseline levels, the searched settings.
 
     Raises:
         ConfigError: `report.baseline` or `report.nuisance` names what the study does not have.
     """
     found = runs.read(evidence, config.nuisance)
     _refuse_unknown(found, config)
-    found, cells, lost, (answers, test_answers) = _cells(evidence, found, config)
+    found, (cells, diverged), (answers, test_answers) = _cells(evidence, found, config)
     tested = _held_back(cells, test_answers)
+    tuning = tuning_of(found, cells)
     compared = [
-        findings(group, tested)
-        for group in groups.group(cells, lost, answers, found.factors, config.baseline)
+        findings(group, tested, tuning)
+        for group in groups.group(cells, diverged, answers, found.factors, config.baseline)
     ]
     drawn = _drawn(found, compared)
     histories = evidence.histories(drawn)
@@ -119,7 +127,7 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
     return Results(
         runs=found,
         cells=cells,
-        lost=lost,
+        diverged_cells=diverged,
         groups=compared,
         checks=integrity.check(found.table, found.factors, answers),
         test={levels: mean_interval(right) for levels, right in tested.items()},
@@ -134,18 +142,18 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
 
 def _cells(
     evidence: Evidence, found: Runs, config: ReportConfig
-) -> tuple[Runs, Sequence[Cell], Sequence[Lost], tuple[Answers, Answers]]:
+) -> tuple[Runs, tuple[Sequence[Cell], Sequence[DivergedCell]], tuple[Answers, Answers]]:
     """The cells with their runs' answers; runs whose answers are not finite count as diverged."""
     while True:
-        cells, lost = cell_formation.form(found)
+        cells, diverged_cells = cell_formation.form(found)
         both = _answers(evidence, found, cells)
         diverged = both[0].diverged | both[1].diverged
         if not diverged:
-            return found, cells, lost, both
+            return found, (cells, diverged_cells), both
         found = runs.set_aside(found, diverged, config.nuisance)
 
 
-def _held_back(cells: Sequence[Cell], answers: Answers) -> dict[tuple[str, ...], NDArray[np.bool_]]:
+def _held_back(cells: Sequence[Cell], answers: Answers) -> dict[Levels, NDArray[np.bool_]]:
     """Levels → right or wrong on the pictures held back, of the cells whose answers can be read."""
     return {
         levels: right

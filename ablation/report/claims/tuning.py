@@ -1,35 +1,60 @@
-"""Whether the learning rate stands in the way of a claim."""
+"""Whether an untuned learning rate could be the reason for a difference."""
 
-from ablation.report.claims.claim import CellContrast, Claim, Interaction, LevelEffect
-from ablation.report.claims.results import Results
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from ablation.report.claims.claim import (
+    CellContrast,
+    Claim,
+    Comparison,
+    Interaction,
+    LevelEffect,
+    Tuning,
+)
+from ablation.report.evidence.cells import Cell
+from ablation.report.evidence.runs import Runs
 
 #: Contrasts across these factors say little unless each level has its own best learning rate.
 NEED_TUNING = ("optimizer", "transfer")
 LEARNING_RATE = "optimizer.lr"
 
+AnyClaim = TypeVar("AnyClaim", bound=Claim)
 
-def is_tuned(results: Results, claim: Claim) -> bool | None:
-    """Whether each side of a claim had its own best learning rate.
 
-    Returns:
-        None for claims that need no tuning: those within one optimizer and one transfer mode.
+def tuning_of(found: Runs, cells: Sequence[Cell]) -> Tuning:
+    """How a study chose its learning rates.
+
+    Args:
+        found: the study's runs.
+        cells: all its cells in which a run finished.
     """
-    if not set(_across(claim)) & set(NEED_TUNING):
-        return None
-    return LEARNING_RATE in results.runs.searched and all(
-        len(cell.tried) > 1 for cell in results.cells
+    is_searched = LEARNING_RATE in found.searched
+    if is_searched and all(len(cell.tried) > 1 for cell in cells):
+        return "each tuned"
+    if LEARNING_RATE in found.factors:
+        return "compared"
+    return "some tuned" if is_searched else "fixed"
+
+
+def with_tuning(comparison: Comparison, tuning: Tuning) -> Comparison:
+    """The same claims, with the study's tuning in each that compares across `NEED_TUNING`."""
+
+    def noted(claims: Sequence[AnyClaim]) -> tuple[AnyClaim, ...]:
+        return tuple(
+            replace(claim, tuning=tuning) if _needs_tuning(claim) else claim for claim in claims
+        )
+
+    return replace(
+        comparison,
+        contrasts=noted(comparison.contrasts),
+        effects=noted(comparison.effects),
+        interactions=noted(comparison.interactions),
     )
 
 
-def tuning_note(results: Results, claim: Claim) -> str:
-    """What a reader must know of the learning rate beside a claim; empty where there is nothing."""
-    if is_tuned(results, claim) is not False:
-        return ""
-    if LEARNING_RATE in results.factors:
-        return "at equal learning rates, not each at its best"
-    if LEARNING_RATE in results.runs.searched:
-        return "learning rate searched in some cells only"
-    return "learning rate fixed, not tuned"
+def _needs_tuning(claim: Claim) -> bool:
+    return not set(_across(claim)).isdisjoint(NEED_TUNING)
 
 
 def _across(claim: Claim) -> tuple[str, ...]:
@@ -42,4 +67,4 @@ def _across(claim: Claim) -> tuple[str, ...]:
         case CellContrast():
             pairs = zip(claim.factors, claim.a, claim.b, strict=True)
             return tuple(factor for factor, a, b in pairs if a != b)
-    return ()
+    raise TypeError(f"not a claim of a report: {claim!r}")

@@ -38,6 +38,18 @@ def in_words(claim: Claim, difference: float = 0.01) -> str:
     return f"{sentence}; {_what_it_takes(found, difference)}{ending}"
 
 
+def tuning_note(claim: Claim) -> str:
+    """What a reader must know about the learning rate beside a claim; empty where nothing."""
+    match claim.tuning:
+        case "compared":
+            return "at equal learning rates, not each at its best"
+        case "some tuned":
+            return "learning rate searched in some cells only"
+        case "fixed":
+            return "learning rate fixed, not tuned"
+    return ""
+
+
 def _turned(claim: Claim) -> Claim:
     """The same claim with its sides exchanged."""
     found = claim.found.reversed()

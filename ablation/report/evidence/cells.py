@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -60,11 +61,24 @@ class Cell:
 
     @property
     def mean(self) -> float:
+        """Over the seeds, of the accuracy at the best epoch, 0..1."""
         return float(self.best.mean())
+
+    @cached_property
+    def at_edge(self) -> tuple[str, ...]:
+        """The searched settings whose chosen value is the smallest or largest that was tried."""
+        return tuple(key for at, key in enumerate(self.chosen) if self._is_at_edge(at))
+
+    def _is_at_edge(self, at: int) -> bool:
+        try:
+            values = [float(tried.values[at]) for tried in self.tried]
+        except ValueError:
+            return False  # Words have no order.
+        return len(set(values)) > 1 and values[0] in (min(values), max(values))
 
 
 @dataclass(frozen=True)
-class Lost:
+class DivergedCell:
     """One combination of levels in which every run that ended diverged.
 
     Attributes:
@@ -76,20 +90,20 @@ class Lost:
     seeds: tuple[int, ...]
 
 
-def form(found: Runs) -> tuple[list[Cell], list[Lost]]:
+def form(found: Runs) -> tuple[list[Cell], list[DivergedCell]]:
     """The cells in which a run finished, and those in which all diverged.
 
     Both in the order in which their levels were asked for.
     """
     table = together(found.table, found.diverged)
-    is_lost = np.arange(len(table)) >= len(found.table)
+    is_diverged = np.arange(len(table)) >= len(found.table)
     columns = {name: _metric(table, metric) for name, metric in METRICS.items()}
     best = columns["best"]
     levels, values = _tuples(table, [*found.factors]), _tuples(table, [*found.searched])
     of_cell, of_values = cell_index(table, [*found.factors]), cell_index(table, [*found.searched])
-    cells, lost = [], []
-    for rows in _groups(np.flatnonzero(is_lost | np.isfinite(best)), of_cell):
-        parts = [_Part(part, is_lost, table.seed, best) for part in _groups(rows, of_values)]
+    cells, diverged = [], []
+    for rows in _groups(np.flatnonzero(is_diverged | np.isfinite(best)), of_cell):
+        parts = [_Part(part, is_diverged, table.seed, best) for part in _groups(rows, of_values)]
         # A value at which runs diverged is not chosen; and one that lost some of its seeds could
         # win by luck: those with the most come first.
         parts.sort(key=lambda part: part.rank)
@@ -108,13 +122,13 @@ def form(found: Runs) -> tuple[list[Cell], list[Lost]]:
             )
         else:
             seeds = sorted({seed for part in parts for seed in part.diverged})
-            lost.append(Lost(levels[rows[0]], tuple(seeds)))
+            diverged.append(DivergedCell(levels[rows[0]], tuple(seeds)))
     place = [{level: n for n, level in enumerate(known)} for known in found.factors.values()]
 
-    def order(one: Cell | Lost) -> list[int]:
+    def order(one: Cell | DivergedCell) -> list[int]:
         return [at[level] for at, level in zip(place, one.levels, strict=True)]
 
-    return sorted(cells, key=order), sorted(lost, key=order)
+    return sorted(cells, key=order), sorted(diverged, key=order)
 
 
 class _Part:
@@ -128,12 +142,12 @@ class _Part:
     """
 
     def __init__(
-        self, rows: Rows, is_lost: NDArray[np.bool_], seeds: "pd.Series[int]", best: Floats
+        self, rows: Rows, is_diverged: NDArray[np.bool_], seeds: "pd.Series[int]", best: Floats
     ) -> None:
         self.rows = rows
-        self.finished = _one_a_seed(rows[~is_lost[rows]], seeds)
-        lost = {int(seeds.iloc[row]) for row in rows[is_lost[rows]]}
-        self.diverged = sorted(lost - {int(seeds.iloc[row]) for row in self.finished})
+        self.finished = _one_a_seed(rows[~is_diverged[rows]], seeds)
+        ended = {int(seeds.iloc[row]) for row in rows[is_diverged[rows]]}
+        self.diverged = sorted(ended - {int(seeds.iloc[row]) for row in self.finished})
         self.mean = float(best[self.finished].mean()) if self.finished.size else np.nan
 
     @property

@@ -85,14 +85,14 @@ def set_aside(found: Runs, diverged: Iterable[str], nuisances: Sequence[str]) ->
     """
     ids = set(diverged)
     finished: dict[str, list[Run]] = {}
-    lost = dict(found.ledger.diverged)
+    diverged_runs = dict(found.ledger.diverged)
     for fingerprint, duplicates in found.ledger.finished.items():
         left = [run for run in duplicates if run.id not in ids]
         if left:
             finished[fingerprint] = left
         else:
-            lost[fingerprint] = duplicates[0]
-    ledger = replace(found.ledger, finished=finished, diverged=lost)
+            diverged_runs[fingerprint] = duplicates[0]
+    ledger = replace(found.ledger, finished=finished, diverged=diverged_runs)
     return _of_ledger(found.study, found.plans, ledger, nuisances)
 
 

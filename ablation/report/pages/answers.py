@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from ablation.report.claims.claim import Claim, Interaction, LevelEffect, Levels, cell_name
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
-from ablation.report.claims.tuning import tuning_note
-from ablation.report.claims.words import in_words
+from ablation.report.claims.words import in_words, tuning_note
 from ablation.report.pages.blocks import Block, Bullets, PageFigure, Text
 from ablation.report.pages.cell_text import accuracy
 from ablation.report.pages.claim_text import claim_factors, left_out
@@ -56,7 +55,7 @@ def _effects(results: Results, claims: Sequence[LevelEffect]) -> Iterator[tuple[
 
 
 def _sentence(results: Results, claim: Claim) -> str:
-    notes = [left_out(results, claim), tuning_note(results, claim)]
+    notes = [left_out(results, claim), tuning_note(claim)]
     return "; ".join([in_words(claim, results.config.difference), *filter(None, notes)]) + "."
 
 
@@ -80,7 +79,7 @@ def _interactions(results: Results, claims: Sequence[Interaction]) -> Iterator[t
 def _best_cell(results: Results, group: Findings) -> str:
     first, *others = group.ranked
     start = f"{cell_name(first.levels)} ranks first with {accuracy(first, group)} %"
-    if group.unranked or results.lost:
+    if group.unranked or results.diverged_cells:
         start += " among the cells in which no run diverged"
     beside, anchor = group.beside_anchor, group.anchor
 

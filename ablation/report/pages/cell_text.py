@@ -34,7 +34,7 @@ def have_diverged(results: Results) -> list[str]:
     """Each cell in which runs diverged, and how many: "full, l1 (1 of 3 seeds)"."""
     all_diverged = [
         (cell.levels, f"all {len(cell.seeds)} seeds" if len(cell.seeds) > 1 else "its only run")
-        for cell in results.lost
+        for cell in results.diverged_cells
     ]
     some_diverged = [
         (cell.levels, n_diverged(cell).removesuffix(" diverged"))

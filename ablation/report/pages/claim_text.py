@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ablation.report.claims.claim import CellContrast, Claim, Interaction, LevelEffect, cell_name
 from ablation.report.claims.results import Results
-from ablation.report.claims.tuning import tuning_note
+from ablation.report.claims.words import tuning_note
 from ablation.report.pages.numbers import count, points
 
 
@@ -49,7 +49,7 @@ def difference(claim: Claim) -> str:
     return f"{points(found.difference, decimals)} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
-def verdict(results: Results, claim: Claim) -> str:
+def verdict(claim: Claim) -> str:
     """In a few words; with a dagger where the learning rate may be the reason."""
     if claim.same:
         return verdict_of_same(claim)
@@ -59,7 +59,7 @@ def verdict(results: Results, claim: Claim) -> str:
         words = "significant only before correction"
     else:
         words = "no evidence of a difference"
-    return f"{words} †" if tuning_note(results, claim) else words
+    return f"{words} †" if tuning_note(claim) else words
 
 
 def verdict_of_same(claim: Claim) -> str:
@@ -67,16 +67,16 @@ def verdict_of_same(claim: Claim) -> str:
     return "same predictions" if claim.same == "predictions" else "right on the same pictures"
 
 
-def dagger(results: Results, claims: Iterable[Claim]) -> str:
+def dagger(claims: Iterable[Claim]) -> str:
     """What the dagger beside some of these claims stands for; empty where there is none."""
-    notes = dict.fromkeys(note for claim in claims if (note := tuning_note(results, claim)))
+    notes = dict.fromkeys(note for claim in claims if (note := tuning_note(claim)))
     return f"† {'; '.join(notes)}." if notes else ""
 
 
 def left_out(results: Results, claim: Claim) -> str:
     """Which cells a claim about levels leaves out because runs diverged there; may be empty."""
     diverged = [
-        *(cell.levels for cell in results.lost),
+        *(cell.levels for cell in results.diverged_cells),
         *(cell.levels for cell in results.cells if cell.diverged),
     ]
     cells = []

@@ -12,9 +12,8 @@ import pandas as pd
 from ablation.report.claims.claim import Claim, LevelEffect
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
-from ablation.report.claims.tuning import tuning_note
-from ablation.report.claims.words import in_words
-from ablation.report.evidence.cells import Cell, Lost
+from ablation.report.claims.words import in_words, tuning_note
+from ablation.report.evidence.cells import Cell, DivergedCell
 from ablation.report.evidence.runs import level_of
 from ablation.report.pages.claim_text import (
     claim_factors,
@@ -26,7 +25,7 @@ from ablation.report.pages.ledger import unfinished
 
 CONTRAST_COLUMNS = [
     "kind", "factors", "levels", "difference", "low", "high", "p_value", "corrected_p",
-    "n_claims", "significant", "n_seeds", "n_pictures", "interval_covers", "note", "in_words",
+    "n_claims", "told_apart", "n_seeds", "n_pictures", "interval_covers", "note", "in_words",
 ]  # fmt: skip
 
 Row = dict[str, Any]
@@ -79,8 +78,8 @@ def _cell_rows(results: Results) -> Iterator[Row]:
         for place, cell in enumerate([*group.ranked, *group.unranked], 1):
             name = {"pictures": group.name} if group.name else {}
             yield name | _cell_row(results, group, cell, None if cell.diverged else place)
-    for lost in results.lost:
-        yield {**_levels(results, lost), "n_seeds": 0, "n_diverged": len(lost.seeds)}
+    for diverged in results.diverged_cells:
+        yield {**_levels(results, diverged), "n_seeds": 0, "n_diverged": len(diverged.seeds)}
 
 
 def _cell_row(results: Results, group: Findings, cell: Cell, rank: int | None) -> Row:
@@ -104,7 +103,7 @@ def _cell_row(results: Results, group: Findings, cell: Cell, rank: int | None) -
     }
 
 
-def _levels(results: Results, cell: Cell | Lost) -> Mapping[str, str]:
+def _levels(results: Results, cell: Cell | DivergedCell) -> Mapping[str, str]:
     """Each factor → the cell's level."""
     return dict(zip(results.factors, cell.levels, strict=True))
 
@@ -123,7 +122,7 @@ def _contrast_rows(results: Results) -> Iterator[Row]:
 
 
 def _contrast_row(results: Results, claim: Claim, kind: str, factors: str) -> Row:
-    notes = _sameness(claim), left_out(results, claim), tuning_note(results, claim)
+    notes = _sameness(claim), left_out(results, claim), tuning_note(claim)
     found = claim.found
     return {
         "kind": kind,

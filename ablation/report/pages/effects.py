@@ -37,21 +37,21 @@ def effects(results: Results, group: Findings, figures: Sequence[PageFigure]) ->
         "are alike in all else. `report.baseline.FACTOR=LEVEL` sets another.",
         "remark",
     )
-    yield effects_table(results, found)
+    yield effects_table(found)
     interactions = largest(every)
     if interactions:
         yield Text(
             "Interactions: how far an effect differs between two levels of another factor.",
             "remark",
         )
-        yield effects_table(results, interactions)
+        yield effects_table(interactions)
     if len(interactions) < len(every):
         yield Text(
             f"The {len(interactions)} largest of {len(every)} interactions; `contrasts.csv` has "
             "all.",
             "remark",
         )
-    note = dagger(results, [*found, *interactions])
+    note = dagger([*found, *interactions])
     if note:
         yield Text(note, "remark")
     yield from figures
@@ -67,7 +67,7 @@ def largest(claims: Sequence[AnyClaim]) -> list[AnyClaim]:
     return [claim for claim in claims if id(claim) in kept]
 
 
-def effects_table(results: Results, claims: Sequence[LevelEffect | Interaction]) -> Table:
+def effects_table(claims: Sequence[LevelEffect | Interaction]) -> Table:
     """Effects or interactions with their interval, corrected p-value and verdict."""
     rows = [
         (
@@ -75,7 +75,7 @@ def effects_table(results: Results, claims: Sequence[LevelEffect | Interaction])
             claim_name(claim),
             difference(claim),
             p_value(claim.corrected_p),
-            verdict(results, claim),
+            verdict(claim),
             str(claim.matched)
             if claim.matched == claim.possible
             else f"{claim.matched} of {claim.possible}",

@@ -6,8 +6,8 @@ import numpy as np
 
 from ablation.report.claims.claim import cell_name
 from ablation.report.claims.findings import Findings
+from ablation.report.claims.optimism import Optimism
 from ablation.report.claims.results import Results
-from ablation.report.claims.selection import Optimism
 from ablation.report.evidence.cells import Cell
 from ablation.report.pages.blocks import Block, PageFigure, Table, Text
 from ablation.report.pages.cell_text import MOST_ROWS, rest_in_file

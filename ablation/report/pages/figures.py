@@ -15,7 +15,7 @@ from ablation.figures.style import LIGHT
 from ablation.report.claims.claim import Claim
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import MOST_CURVES, Results
-from ablation.report.claims.tuning import tuning_note
+from ablation.report.claims.words import tuning_note
 from ablation.report.evidence.cells import Cell
 from ablation.report.pages import drawing
 from ablation.report.pages.blocks import Figures, PageFigure
@@ -85,7 +85,7 @@ def plan(results: Results, group: Findings) -> Iterator[PlannedFigure]:
     if group.ranked:
         yield from _of_ranking(group)
         yield from _of_pairs(group)
-        yield from _of_effects(results, group)
+        yield from _of_effects(group)
         yield from _of_curves(results, group)
         yield from _of_time(results, group)
 
@@ -129,7 +129,7 @@ def _heat_map_name(factors: tuple[str, str]) -> str:
     return "heat-" + "-".join(factors)
 
 
-def _of_effects(results: Results, group: Findings) -> Iterator[PlannedFigure]:
+def _of_effects(group: Findings) -> Iterator[PlannedFigure]:
     if group.comparison is None:
         return
     for name, claims, what in (
@@ -142,15 +142,15 @@ def _of_effects(results: Results, group: Findings) -> Iterator[PlannedFigure]:
         caption = f"{what}, with 95 % interval. Filled: significant."
         if len(shown) < len(claims):
             caption += f" The {len(shown)} largest of {len(claims)}."
-        caption = f"{caption} {dagger(results, shown)}".strip()
-        names = [_row_name(results, claim) for claim in shown]
+        caption = f"{caption} {dagger(shown)}".strip()
+        names = [_row_name(claim) for claim in shown]
         yield PlannedFigure("effects", name, caption, partial(drawing.forest, shown, names))
 
 
-def _row_name(results: Results, claim: Claim) -> str:
+def _row_name(claim: Claim) -> str:
     """What a row of a forest plot shows: on two lines where one would be too long."""
     factors, levels = without_middle(claim_factors(claim)), without_middle(claim_name(claim), 52)
-    mark = " †" if tuning_note(results, claim) else ""
+    mark = " †" if tuning_note(claim) else ""
     is_short = len(factors) + len(levels) <= LONGEST_NAME
     return f"{factors}:  {levels}{mark}" if is_short else f"{factors}{mark}\n{levels}"
 

@@ -25,15 +25,13 @@ def searched(results: Results, group: Findings, figures: Sequence[PageFigure]) -
     yield Text(
         f"Each cell is shown at its own best {' and '.join(names)}, by the mean over the seeds."
     )
-    yield from _warnings(group, len(names))
+    yield from _warnings(group)
     yield searched_table(results, group)
     yield from rest_in_file(len(group.cells))
 
 
-def _warnings(group: Findings, n_settings: int) -> Iterator[Text]:
-    at_edge = [
-        cell for cell in group.cells if any(is_at_edge(cell, at) for at in range(n_settings))
-    ]
+def _warnings(group: Findings) -> Iterator[Text]:
+    at_edge = [cell for cell in group.cells if cell.at_edge]
     if at_edge:
         names = listed((cell_name(cell.levels) for cell in at_edge), MOST_NAMED)
         yield Text(
@@ -56,14 +54,13 @@ def searched_table(results: Results, group: Findings) -> Table:
     rows = []
     for cell in [*group.ranked, *group.unranked][:MOST_ROWS]:
         others = [f"{', '.join(tried.values)}: {_reached(tried, cell)}" for tried in cell.tried[1:]]
-        edges = [key for at, key in enumerate(names) if is_at_edge(cell, at)]
         rows.append(
             (
                 cell_name(cell.levels),
                 *cell.chosen.values(),
                 percent(cell.mean) + (f" ({n_diverged(cell)})" if cell.diverged else ""),
                 "; ".join(others) or "nothing else",
-                f"on the edge of the range: {', '.join(edges)}" if edges else "",
+                f"on the edge of the range: {', '.join(cell.at_edge)}" if cell.at_edge else "",
             )
         )
     header = ("cell", *names, "its accuracy, %", "others tried, %", "")
@@ -78,17 +75,3 @@ def _reached(tried: Tried, cell: Cell) -> str:
     if tried.n_diverged:
         return f"{percent(tried.mean)} ({tried.n_diverged} of {of} diverged)"
     return percent(tried.mean) + ("" if tried.n_seeds == len(cell.seeds) else f" ({of})")
-
-
-def is_at_edge(cell: Cell, at: int) -> bool:
-    """Whether the chosen value is the smallest or largest that was tried.
-
-    Args:
-        cell: with its tried values.
-        at: the number of the searched setting, from 0.
-    """
-    try:
-        values = [float(tried.values[at]) for tried in cell.tried]
-    except ValueError:
-        return False  # Words have no order.
-    return len(set(values)) > 1 and values[0] in (min(values), max(values))

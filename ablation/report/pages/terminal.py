@@ -33,7 +33,7 @@ def main_table(results: Results) -> RenderableType:
         is_small = len(pair) == 1 and len(pair[0].columns) <= MOST_COLUMNS
         is_pair = len(group.compared) == 2 and is_small
         parts.append(_pair(pair[0], group.name) if is_pair else _ranking(results, group))
-        parts += map(Text, _effects(results, group))
+        parts += map(Text, _effects(group))
     if not results.groups:
         parts.append(Text("No run has finished."))
     return Stack(*parts)
@@ -80,19 +80,19 @@ def _ranking(results: Results, group: Findings) -> Table:
         levels = [*cell.levels, *cell.chosen.values()]
         mean = f"{percent(cell.mean)}, {n_diverged(cell)}"
         table.add_row(*columns(levels), mean, str(len(cell.seeds)))
-    for lost in group.lost[:MOST_ROWS]:
-        levels = [*lost, *["–"] * len(results.runs.searched)]
+    for diverged in group.diverged_cells[:MOST_ROWS]:
+        levels = [*diverged, *["–"] * len(results.runs.searched)]
         table.add_row(*columns(levels), "diverged", "0")
     return table
 
 
-def _effects(results: Results, group: Findings) -> Iterator[str]:
+def _effects(group: Findings) -> Iterator[str]:
     """A line for each effect, and what the intervals are for."""
     claims = group.comparison.effects[:MOST_EFFECTS] if group.comparison else ()
     for claim in claims:
         figures = f"{claim_name(claim)} = {difference(claim)} points"
-        yield f"{claim.factor}: {figures}, {verdict(results, claim)}"
-    note = dagger(results, claims)
+        yield f"{claim.factor}: {figures}, {verdict(claim)}"
+    note = dagger(claims)
     if note:
         yield note
     if any(len(cell.seeds) == 1 for cell in group.cells):

@@ -11,7 +11,6 @@ from ablation.config import ReportConfig
 from ablation.report.claims.results import Results, gather
 from ablation.report.evidence import cells, runs
 from ablation.report.evidence.store import Stored
-from ablation.report.pages.searched import is_at_edge
 from ablation.tracking import store as tracking
 from ablation.training import predictions
 from tests.report.made_up import Study, store
@@ -79,7 +78,7 @@ def test_each_cell_is_shown_at_its_own_best_searched_value(tmp_path: Path) -> No
     assert {cell.levels[0]: cell.chosen["optimizer.lr"] for cell in found.cells} == best
     assert all(len(cell.tried) == 3 and len(cell.seeds) == 2 for cell in found.cells)
     # Both lie at an end of the searched range, and the report has to warn of it.
-    assert all(is_at_edge(cell, 0) for cell in found.cells)
+    assert all(cell.at_edge == ("optimizer.lr",) for cell in found.cells)
 
 
 def test_a_searched_value_that_lost_a_seed_cannot_win(tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ def test_contrasts_across_transfers_say_that_the_learning_rate_was_not_tuned(
 ) -> None:
     comparison = grid.groups[0].comparison
     assert comparison is not None
-    marked = {claim.factor: verdict(grid, claim).endswith("†") for claim in comparison.effects}
+    marked = {claim.factor: verdict(claim).endswith("†") for claim in comparison.effects}
     assert marked == {"transfer": True, "reg": False, "optimizer": True}
-    assert dagger(grid, comparison.effects) == "† learning rate fixed, not tuned."
+    assert dagger(comparison.effects) == "† learning rate fixed, not tuned."
 
 
 def test_with_a_searched_learning_rate_nothing_has_to_be_said_of_it(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_with_a_searched_learning_rate_nothing_has_to_be_said_of_it(tmp_path: Pa
     results = results_of(tmp_path, Study(axes, by_transfer), nuisance=["optimizer.lr"])
     comparison = results.groups[0].comparison
     assert comparison is not None
-    assert not dagger(results, comparison.effects)
+    assert not dagger(comparison.effects)
 
 
 def claim_of(low: float, high: float, corrected_p: float, middle: float | None = None) -> Claim:
@@ -58,8 +58,8 @@ def claim_of(low: float, high: float, corrected_p: float, middle: float | None =
         (claim_of(-0.01, 0.09, corrected_p=1.0), "no evidence of a difference"),
     ],
 )
-def test_each_verdict_has_one_wording(grid: Results, claim: Claim, words: str) -> None:
-    assert verdict(grid, claim) == words
+def test_each_verdict_has_one_wording(claim: Claim, words: str) -> None:
+    assert verdict(claim) == words
 
 
 @pytest.mark.parametrize(

@@ -30,3 +30,4 @@ def test_the_files_hold_every_run_cell_and_claim(tmp_path: Path) -> None:
     claims = pd.read_csv(tmp_path / "contrasts.csv")
     assert claims.kind.value_counts().to_dict() == {"cells": 15, "effect": 3, "interaction": 2}
     assert claims.in_words.notna().all()
+    assert claims.told_apart.isin([True, False]).all()

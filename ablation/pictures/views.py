@@ -30,7 +30,8 @@ def crop_box(
     [1 / crop_aspect, crop_aspect]. If no crop fits in ten tries, it is the largest centred one.
 
     Args:
-        height, width: of the picture, in pixels.
+        height: of the picture, in pixels.
+        width: of the picture, in pixels.
         config: has `crop_min` and `crop_aspect`.
         draws: where random numbers come from.
 

@@ -31,7 +31,8 @@ def measured_l1(weights: Sequence[Tensor], l1: float) -> float:
     """Add the L1 gradient, and measure what was added.
 
     Args:
-        weights, l1: as for `add_l1_gradient`.
+        weights: as for `add_l1_gradient`.
+        l1: as for `add_l1_gradient`.
 
     Returns:
         The mean absolute change of the gradient of the weights that are not zero: λ within

@@ -83,7 +83,8 @@ def clamped(x: Tensor, weight: Tensor, bias: Tensor | None, limits: Bounds, **sh
 
     Args:
         x: shape (n, n_channels, height, width).
-        weight, bias: of the convolution.
+        weight: of the convolution.
+        bias: of the convolution.
         limits: the least and the largest value of the output.
         shape: stride, padding, dilation and groups, as `torch.nn.functional.conv2d` names them.
     """

@@ -1,7 +1,8 @@
 """Differences and accuracies with intervals that hold for new seeds and new pictures.
 
 Every run of a cell answers the same pictures, and cells share their seeds, so a difference between
-cells is a table of paired differences of shape (seeds, pictures). `two_way` has the method.
+cells is a table of paired differences of shape (seeds, pictures). `two_way` says how the
+variance of its mean is estimated.
 Differences and accuracies are fractions throughout (0.01 is one point).
 """
 
@@ -29,7 +30,15 @@ Covers = Literal["pictures", "seeds and pictures"]
 class Contrast:
     """A mean difference, as a fraction, with its interval and the p-value against no difference.
 
-    `p_value < 1 - confidence` exactly where the interval leaves out 0.
+    The interval excludes 0 exactly where `p_value < 1 - confidence`.
+
+    Attributes:
+        difference: the mean.
+        low, high: its interval of level `confidence`.
+        p_value: two-sided, before any correction.
+        n_seeds, n_pictures: of the table.
+        confidence: of the interval, between 0 and 1.
+        components: of the variance of one entry of the table.
     """
 
     difference: float
@@ -48,6 +57,7 @@ class Contrast:
 
     @property
     def excludes_zero(self) -> bool:
+        """Whether the interval does."""
         return self.low > 0 or self.high < 0
 
     def reversed(self) -> "Contrast":
@@ -60,7 +70,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class MeanAccuracy:
-    """One cell's mean accuracy, a fraction, with its interval."""
+    """One cell's mean accuracy, a fraction, with its interval of level `confidence`."""
 
     mean: float
     low: float
@@ -71,6 +81,7 @@ class MeanAccuracy:
 
     @property
     def covers(self) -> Covers:
+        """What the interval holds for: one seed says nothing about other seeds."""
         return "pictures" if self.n_seeds == 1 else "seeds and pictures"
 
 
@@ -78,8 +89,8 @@ def contrast(correct_a: ArrayLike, correct_b: ArrayLike, confidence: float = 0.9
     """The accuracy of a minus that of b, paired over the same seeds and pictures.
 
     Args:
-        correct_a, correct_b: Right or wrong, of shape (n_seeds, n_pictures): booleans, or 0 and 1.
-            Row s of both is one seed, column i of both is one picture.
+        correct_a: Right or wrong, of shape (n_seeds, n_pictures): booleans, or 0 and 1.
+        correct_b: The same of b; row s of both is one seed, column i of both is one picture.
         confidence: Of the interval, between 0 and 1.
 
     Returns:
@@ -97,7 +108,7 @@ def contrast(correct_a: ArrayLike, correct_b: ArrayLike, confidence: float = 0.9
 
 
 def mean_effect(values: ArrayLike, confidence: float = 0.95, limit: float = 1.0) -> Contrast:
-    """The mean of one real-valued table of shape (n_seeds, n_pictures); see `mean_effects`."""
+    """The mean of one table of numbers of shape (n_seeds, n_pictures); see `mean_effects`."""
     table = np.asarray(values)
     if table.ndim != 2:
         raise ValueError(f"values has shape {table.shape}, not (n_seeds, n_pictures)")
@@ -108,7 +119,8 @@ def mean_effects(values: ArrayLike, confidence: float = 0.95, limit: float = 1.0
     """The mean of each of several tables, for new seeds and new pictures.
 
     The tables may be differences between two cells, such differences averaged over matched pairs of
-    cells, or differences of differences (interactions).
+    cells, or differences of differences (interactions). `two_way` says how the variance of the mean
+    is estimated.
 
     Args:
         values: Of shape (n_tables, n_seeds, n_pictures), finite, at most `limit` in size.
@@ -123,22 +135,18 @@ def mean_effects(values: ArrayLike, confidence: float = 0.95, limit: float = 1.0
     if not len(tables):
         return []
     _, n_seeds, n_pictures = tables.shape
-
-    differing = np.abs(tables).max(axis=1) > 1e-9
-    n_differing = np.count_nonzero(differing, axis=1)
+    n_differing = np.count_nonzero(np.abs(tables).max(axis=1) > 1e-9, axis=1)
     fit = two_way(tables, size_where_differing(tables, n_differing), n_differing)
-
-    statistic = np.abs(fit.mean) / fit.error
-    p_value = p_value_of(statistic, fit.sources)
+    p_value = p_value_of(np.abs(fit.mean) / fit.error, fit.sources)
     p_value = np.maximum(p_value, smallest_p(tables, n_differing))
-
-    half = critical_value(1 - confidence, fit.sources) * fit.error
     difference = tables.mean(axis=(1, 2))
+    half = critical_value(1 - confidence, fit.sources) * fit.error
     low = np.minimum(np.maximum(fit.mean - half, -limit), difference)
     high = np.maximum(np.minimum(fit.mean + half, limit), difference)
-    possible = p_value >= 1 - confidence
-    low = np.where(possible, np.minimum(low, 0), low)
-    high = np.where(possible, np.maximum(high, 0), high)
+    # Where the p-value says that there may be no difference, the interval must include 0.
+    may_be_zero = p_value >= 1 - confidence
+    low = np.where(may_be_zero, np.minimum(low, 0), low)
+    high = np.where(may_be_zero, np.maximum(high, 0), high)
     return [
         Contrast(
             difference=float(difference[n]),
@@ -224,7 +232,7 @@ def _checked_tables(values: ArrayLike, limit: float) -> Floats:
     tables = tables.astype(np.float64, copy=False)
     # Rounding of averages may go slightly beyond the limit. NaN compares false with everything.
     if tables.size and not (np.abs(tables).max() <= limit * (1 + 1e-9)):
-        raise ValueError(f"values holds one that is not a number, or beyond {limit:g} in size")
+        raise ValueError(f"values holds one that is not a number, or is above {limit:g} in size")
     return tables
 
 

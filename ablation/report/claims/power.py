@@ -33,9 +33,9 @@ def needed(found: Contrast, difference: float = 0.01, power: float = 0.8) -> Nee
     of studies. The variance components are estimates, so the numbers are good to a factor of two.
 
     Args:
-        found: Any contrast; its own difference does not matter.
+        found: any contrast; its own difference does not matter.
         difference: the true difference, a fraction above 0.
-        power: Between 0 and 1.
+        power: between 0 and 1.
 
     Raises:
         ValueError: If `difference` or `power` is out of range.
@@ -44,31 +44,32 @@ def needed(found: Contrast, difference: float = 0.01, power: float = 0.8) -> Nee
         raise ValueError(f"difference is {difference}, not above 0")
     if not 0 < power < 1:
         raise ValueError(f"power is {power}, not between 0 and 1")
-    parts = found.components
-    alpha = 1 - found.confidence
-    many_seeds = found.n_seeds > 1
 
-    def tells(n_seeds: int, n_pictures: int) -> bool:
-        if many_seeds and n_seeds == 1:
-            return False
-        residual = parts.residual or 0.0
-        variance, sources = variance_of_sum(
-            np.array([residual + n_pictures * (parts.seed or 0.0)]),
-            np.array([residual + n_seeds * parts.picture]),
-            np.array([residual]),
-            seed_freedom=max(n_seeds - 1, 1),
-            picture_freedom=np.array([max(n_pictures - 1, 1)]),
-        )
-        error = np.sqrt(variance[0] / (n_seeds * n_pictures))
-        return bool(
-            (critical_value(alpha, sources)[0] + special.ndtri(power)) * error <= difference
-        )
+    def is_enough(n_seeds: int, n_pictures: int) -> bool:
+        return _detectable(found, n_seeds, n_pictures, power) <= difference
 
     return Needed(
         difference=difference,
-        seeds=_smallest(lambda n: tells(n, found.n_pictures)) if many_seeds else None,
-        pictures=_smallest(lambda n: tells(found.n_seeds, n)),
+        seeds=_smallest(lambda n: is_enough(n, found.n_pictures)) if found.n_seeds > 1 else None,
+        pictures=_smallest(lambda n: is_enough(found.n_seeds, n)),
     )
+
+
+def _detectable(found: Contrast, n_seeds: int, n_pictures: int, power: float) -> float:
+    """The difference that so much data would find significant in a share `power` of studies."""
+    if found.n_seeds > 1 and n_seeds == 1:
+        return np.inf
+    parts, alpha = found.components, 1 - found.confidence
+    residual = parts.residual or 0.0
+    variance, sources = variance_of_sum(
+        np.array([residual + n_pictures * (parts.seed or 0.0)]),
+        np.array([residual + n_seeds * parts.picture]),
+        np.array([residual]),
+        seed_freedom=max(n_seeds - 1, 1),
+        picture_freedom=np.array([max(n_pictures - 1, 1)]),
+    )
+    error = np.sqrt(variance[0] / (n_seeds * n_pictures))
+    return float((critical_value(alpha, sources)[0] + special.ndtri(power)) * error)
 
 
 def _smallest(enough: Callable[[int], bool], most: int = 100_000_000) -> int | None:

@@ -1,4 +1,4 @@
-"""How the evidence on a study gets into one file; `archive` says what it holds and reads it."""
+"""Writes the evidence on a study into one file. `archive` describes the format and reads it."""
 
 import json
 import math
@@ -6,9 +6,9 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,12 +25,19 @@ from ablation.report.evidence.archive import (
 from ablation.report.evidence.source import VALIDATION, Evidence
 from ablation.training.predictions import Predictions
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 #: Probabilities that are read and written together.
 AT_ONCE = 4_000_000
 
 
 def save(evidence: Evidence, path: Path) -> None:
-    """As `write`, into the file that a person named.
+    """Write all that is known about a study into the file that a person named.
+
+    Args:
+        evidence: on the study.
+        path: of the file; an older one is replaced.
 
     Raises:
         EvidenceError: it can't be written.
@@ -44,7 +51,11 @@ def save(evidence: Evidence, path: Path) -> None:
 
 
 def write(evidence: Evidence, path: Path) -> None:
-    """Write all that is known of a study into a file, whole or not at all.
+    """Write all that is known about a study into a file, whole or not at all.
+
+    Args:
+        evidence: on the study.
+        path: of the file, in an existing folder; an older one is replaced.
 
     Raises:
         OSError: it can't be written.
@@ -62,20 +73,32 @@ def _write(evidence: Evidence, path: Path) -> None:
     places = {run.id: at for at, run in enumerate(evidence.runs) if run.status == "FINISHED"}
     classes: dict[tuple[str, ...], int] = {}
     unreadable: dict[str, Mapping[str, str]] = {}
-    tables: dict[str, Path] = {}
+    files = {name: path.with_name(f"{name}.parquet") for name in (*TABLES.values(), HISTORY)}
     for split, name in TABLES.items():
-        # Only runs that were asked about pictures held back have this metric.
-        asked = [
-            run_id
+        # Only runs that evaluated pictures held back have this metric.
+        wanted = {
+            run_id: at
             for run_id, at in places.items()
             if split == VALIDATION or "test_accuracy" in evidence.runs[at].metrics
-        ]
-        tables[name] = path.with_name(f"{name}.parquet")
-        wanted = {run_id: places[run_id] for run_id in asked}
-        unreadable[name] = _write_predictions(evidence, wanted, split, classes, tables[name])
-    tables[HISTORY] = path.with_name(f"{HISTORY}.parquet")
-    unreadable[HISTORY] = _write_histories(evidence, places, tables[HISTORY])
-    head = {
+        }
+        unreadable[name] = _write_predictions(evidence, wanted, split, classes, files[name])
+    unreadable[HISTORY] = _write_histories(evidence, places, files[HISTORY])
+    _zip(path, _head(evidence, classes, unreadable), files.values())
+
+
+def _head(
+    evidence: Evidence,
+    classes: Iterable[tuple[str, ...]],
+    unreadable: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """The content of `evidence.json`.
+
+    Args:
+        evidence: on the study.
+        classes: the lists of classes that runs predicted, by their places.
+        unreadable: table → run id → why the run is not in it.
+    """
+    return {
         "format": FORMAT,
         "version": VERSION,
         "study": evidence.study,
@@ -94,14 +117,18 @@ def _write(evidence: Evidence, path: Path) -> None:
         "classes": [list(names) for names in classes],
         "unreadable": unreadable,
     }
+
+
+def _zip(path: Path, head: Mapping[str, Any], files: Iterable[Path]) -> None:
+    """Put the head and the tables into one zip file."""
     with zipfile.ZipFile(path, "w") as archive:
-        # With no time of its own, the same evidence makes the same file.
+        # Members have no time stamps, so that the same evidence makes the same file.
         info = zipfile.ZipInfo(HEAD)
         info.compress_type = zipfile.ZIP_DEFLATED
         archive.writestr(info, json.dumps(head, allow_nan=False))
-        for file in tables.values():
+        for file in files:
             with file.open("rb") as source:
-                # Compressed already, column by column.
+                # Stored as it is: Parquet has compressed it already.
                 member = zipfile.ZipInfo(file.name)
                 with archive.open(member, "w", force_zip64=True) as target:
                     shutil.copyfileobj(source, target)
@@ -118,28 +145,27 @@ def _write_predictions(
     classes: dict[tuple[str, ...], int],
     path: Path,
 ) -> dict[str, str]:
-    """Write the table of a split, some runs at a time; why which runs are not in it.
+    """Write the table of a split, some runs at a time.
 
     Args:
-        places: the runs' ids → their places.
-        classes: the lists of classes that were met → their places; added to.
+        evidence: on the study.
+        places: ids of runs → their places.
+        split: VALIDATION or HELD_BACK.
+        classes: lists of classes → their places; lists that are new are added.
+        path: of the table.
+
+    Returns:
+        Run id → why its predictions are not in the table.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
-    words = pa.string()
-    form = pa.schema(
-        {
-            "run": pa.int32(), "picture": words, "label": words, "predicted": words,
-            "classes": pa.int32(), "confidence": pa.float64(),
-            "probabilities": pa.list_(pa.float32()),
-        }
-    )  # fmt: skip
+    schema = _schema_of_predictions()
     unreadable: dict[str, str] = {}
     left, n_together = list(places), 1
     with parquet.ParquetWriter(
         path,
-        form,
+        schema,
         compression="zstd",
         use_dictionary=["run", "picture", "label", "predicted", "classes", "confidence"],
         column_encoding={"probabilities.list.element": "BYTE_STREAM_SPLIT"},
@@ -152,15 +178,30 @@ def _write_predictions(
             if not found.read:
                 continue
             columns = _columns({places[run]: said for run, said in found.read.items()}, classes)
-            writer.write_table(pa.table(columns, schema=form))
+            writer.write_table(pa.table(columns, schema=schema))
+            # The first part, of one run, shows how large the runs are.
             size = max(len(s.pictures) * max(len(s.classes), 1) for s in found.read.values())
             n_together = max(AT_ONCE // max(size, 1), 1)
     return unreadable
 
 
+def _schema_of_predictions() -> "pa.Schema":
+    import pyarrow as pa
+
+    words = pa.string()
+    return pa.schema(
+        {
+            "run": pa.int32(), "picture": words, "label": words, "predicted": words,
+            "classes": pa.int32(), "confidence": pa.float64(),
+            "probabilities": pa.list_(pa.float32()),
+        }
+    )  # fmt: skip
+
+
 def _columns(
     said: Mapping[int, Predictions], classes: dict[tuple[str, ...], int]
 ) -> dict[str, Any]:
+    """The columns of the table for some runs, by their places; `classes` as above."""
     import pyarrow as pa
 
     sizes = [len(one.pictures) for one in said.values()]
@@ -191,7 +232,7 @@ def _columns(
 
 
 def _write_histories(evidence: Evidence, places: Mapping[str, int], path: Path) -> dict[str, str]:
-    """Write the table of the epochs; why which runs are not in it."""
+    """Write the table of epochs; run id → why its history is not in it."""
     import pyarrow as pa
     from pyarrow import parquet
 

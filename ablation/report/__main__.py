@@ -147,10 +147,10 @@ def _check_target(file: Path) -> None:
 
 def _from_store(config: Config) -> "Evidence":
     from ablation.report.evidence.store import Stored
-    from ablation.tracking import store as tracking
+    from ablation.tracking.store import connect_existing, resolve_uri
 
     assert config.study is not None
-    client = tracking.connect_existing(tracking.resolve_uri(config.tracking.uri))
+    client = connect_existing(resolve_uri(config.tracking.uri))
     return Stored(client, config.study)
 
 

@@ -1,10 +1,10 @@
-"""From the cells of a study to every claim that its report makes, and to the words for each.
+"""Makes every claim of a report from the right and wrong answers of its cells.
 
 A claim is a weighted sum of cells over the seeds that these share: a contrast of two cells, a
 level's effect against the baseline level, averaged over matched cells, or an interaction of two
 factors. All claims of a report form one family: their p-values are corrected together (Holm, with
-weights), and only what survives is significant. So whatever a reader picks out of a report
-without any true difference, it claims one in at most 5 % of studies.
+weights), and only what survives is significant. So where there is no true difference at all, at
+most 5 % of studies have a report with any significant claim.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ def compare(
         seeds: of each cell, the seed of each row of its table. Cells are paired on the seeds that
             they share, and not compared if there are none.
         baseline: of some or all factors, the level that the others are compared with; for the rest
-            it is the level that comes first.
+            it is the first level.
         predicted: the predicted classes of some or all cells, of the shape of the cell's table;
             each number stands for the same class in all cells.
 
@@ -64,7 +64,7 @@ def compare(
     """
     grid = Grid(cells, factors, seeds, baseline or {})
     drafts = [*pairs_of(grid), *effects_of(grid), *interactions_of(grid)]
-    claims = _claims(grid, drafts, _Rows(grid, predicted or {}))
+    claims = _claims(grid, drafts, _Digests(grid, predicted or {}))
     return Comparison(
         factors=grid.factors,
         baseline=grid.baseline,
@@ -79,7 +79,7 @@ def compare(
     )
 
 
-def _claims(grid: Grid, drafts: Sequence[Draft], rows: "_Rows") -> list[Claim]:
+def _claims(grid: Grid, drafts: Sequence[Draft], rows: "_Digests") -> list[Claim]:
     """Each draft with its contrast and its p-value, corrected for all of them."""
     # A claim made twice, such as the only pair of a factor's levels, is one member of the family.
     family: dict[tuple[object, ...], Draft] = {}
@@ -118,16 +118,16 @@ def _weights(drafts: Sequence[Draft]) -> dict[tuple[object, ...], float]:
     return weights
 
 
-class _Rows:
-    """What each run answered, in a form that is quickly compared."""
+class _Digests:
+    """Digests of what each run answered, which are quicker to compare than the answers."""
 
     def __init__(self, grid: Grid, predicted: Mapping[Levels, NDArray[np.integer]]) -> None:
         self._grid = grid
-        self._right = {cell: self._digests(table) for cell, table in grid.tables.items()}
-        self._predicted = {cell: self._digests(table) for cell, table in predicted.items()}
+        self._right = {cell: self._of_rows(table) for cell, table in grid.tables.items()}
+        self._predicted = {cell: self._of_rows(table) for cell, table in predicted.items()}
 
     @staticmethod
-    def _digests(table: NDArray[np.integer]) -> list[bytes]:
+    def _of_rows(table: NDArray[np.integer]) -> list[bytes]:
         rows = np.ascontiguousarray(table)
         return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
 
@@ -175,7 +175,7 @@ class _Rows:
 
 
 def _contrasts(grid: Grid, drafts: Sequence[Draft]) -> list[Contrast]:
-    """The figures of each draft, in order; tables of one shape are analysed together."""
+    """The contrast of each draft, in order; tables of one shape are analysed together."""
     alike: dict[tuple[int, float], list[int]] = {}
     for n, draft in enumerate(drafts):
         limit = 2.0 if draft.kind is Interaction else 1.0
@@ -191,7 +191,7 @@ def _contrasts(grid: Grid, drafts: Sequence[Draft]) -> list[Contrast]:
 
 
 def _differences(grid: Grid, draft: Draft) -> NDArray[np.float64]:
-    # Whole numbers until the end: equal answers then give exactly 0.
+    # Computed in whole numbers until the division, so that equal answers give exactly 0.
     total = np.zeros((len(draft.seeds), grid.n_pictures), dtype=np.int32)
     for cell, weight in draft.weights.items():
         total += weight * grid.table(cell, draft.seeds)
@@ -199,6 +199,7 @@ def _differences(grid: Grid, draft: Draft) -> NDArray[np.float64]:
 
 
 def _shares(grid: Grid) -> dict[str, float] | None:
+    """Each factor's share of the variance; None where the grid is not full or nothing varies."""
     varied = [at for at, levels in enumerate(grid.levels) if len(levels) > 1]
     full = list(product(*grid.levels))
     if not varied or len(full) != len(grid.tables):

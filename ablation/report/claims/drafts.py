@@ -20,13 +20,21 @@ from ablation.report.claims.claim import (
 from ablation.report.claims.statistics import right_or_wrong
 
 #: With more cells than this, each is compared with one only: the cell of all baseline levels, or
-#: the first of those nearest to it. Which one does not depend on the results, so that no correction
-#: is needed for having chosen it.
+#: the first of those nearest to it. It is chosen without looking at the results, so the choice
+#: needs no correction.
 ALL_PAIRS_UP_TO = 24
 
 
 class Grid:
-    """The cells, checked: tables as signed integers, rows by seed, levels in the order met."""
+    """The cells of a study, checked, with what claims are made from.
+
+    Attributes:
+        factors: their names.
+        tables: cell → 1 where right, 0 where wrong, of shape (n_seeds, n_pictures).
+        rows: cell → seed → its row in the cell's table.
+        levels: of each factor, in the order in which they first occur.
+        baseline: factor → the level that the others are compared with.
+    """
 
     def __init__(
         self,
@@ -71,18 +79,20 @@ class Grid:
 
     @property
     def n_pictures(self) -> int:
+        """That every cell was evaluated on."""
         return int(next(iter(self.tables.values())).shape[1])
 
     def other_levels(self, at: int) -> list[str]:
-        """The levels of a factor but its baseline."""
+        """All levels of a factor except its baseline."""
         return [v for v in self.levels[at] if v != self.baseline[self.factors[at]]]
 
     def table(self, cell: Levels, seeds: Sequence[int]) -> NDArray[np.int8]:
+        """1 where right, 0 where wrong, of shape (len(seeds), n_pictures)."""
         rows = self.rows[cell]
         return self.tables[cell][[rows[seed] for seed in seeds]]
 
     def shared_seeds(self, cells: Iterable[Levels]) -> tuple[int, ...]:
-        """In the order of the first cell."""
+        """The seeds that all of these cells have, in the order of the first cell."""
         first, *others = cells
         return tuple(s for s in self.rows[first] if all(s in self.rows[cell] for cell in others))
 
@@ -110,6 +120,7 @@ class Draft:
 
     @property
     def first_sign(self) -> int:
+        """The weight, 1 or -1, of the cell that sorts first."""
         return self.weights[min(self.weights)]
 
     @property
@@ -120,6 +131,7 @@ class Draft:
 
 
 def pairs_of(grid: Grid) -> Iterator[Draft]:
+    """Contrasts of two cells that share a seed: all pairs, or each cell with one reference."""
     cells = list(grid.tables)
     if len(cells) <= ALL_PAIRS_UP_TO:
         pairs = list(combinations(cells, 2))
@@ -135,6 +147,7 @@ def pairs_of(grid: Grid) -> Iterator[Draft]:
 
 
 def effects_of(grid: Grid) -> Iterator[Draft]:
+    """Effects of each level against its factor's baseline, averaged over matched cells."""
     for at, factor in enumerate(grid.factors):
         baseline = grid.baseline[factor]
         for level in grid.other_levels(at):
@@ -148,6 +161,7 @@ def effects_of(grid: Grid) -> Iterator[Draft]:
 
 
 def interactions_of(grid: Grid) -> Iterator[Draft]:
+    """Interactions of each two levels of two factors against both baselines."""
     for i, j in combinations(range(len(grid.factors)), 2):
         factors = (grid.factors[i], grid.factors[j])
         baselines = (grid.baseline[factors[0]], grid.baseline[factors[1]])
@@ -173,10 +187,11 @@ def _averaged(
     terms: list[dict[Levels, int]],
     without: tuple[int, ...],
 ) -> Iterator[Draft]:
-    """The mean of those terms whose cells are all there, if any is.
+    """The mean over the terms whose cells are all there and share seeds; nothing without any.
 
-    All of them must share their seeds. Where some cells lack seeds that others have, the seeds are
-    chosen so that the most runs count: a cell that failed but once costs the others nothing.
+    All terms that are averaged must have the same seeds. Where some cells lack seeds that others
+    have, the seeds are chosen so that most runs count: one failed run must not cost the other
+    cells one of their seeds.
     """
     shared = {
         n: frozenset(grid.shared_seeds(term))
@@ -203,7 +218,7 @@ def _averaged(
 
 
 def _neighbours(cells: Iterable[Levels], at: int) -> Iterator[tuple[Levels, Levels]]:
-    """Pairs of these cells that differ in the level at one place only."""
+    """Pairs of these cells that differ in the level of one factor only, the one at this place."""
     by_rest: dict[Levels, list[Levels]] = defaultdict(list)
     for cell in cells:
         by_rest[_with(cell, {at: ""})].append(cell)

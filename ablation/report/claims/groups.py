@@ -1,4 +1,4 @@
-"""The cells that answered the same pictures, compared."""
+"""Divides the cells of a study by the pictures that they were evaluated on; compares each group."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ablation.report.evidence.cells import Cell, DivergedCell
 
 @dataclass(frozen=True)
 class Group:
-    """The cells that answered the same pictures, compared. Most studies are one group.
+    """The cells that were evaluated on the same pictures, compared. Most studies are one group.
 
     Attributes:
         name: what distinguishes it from the other groups ("data digits"); empty where it is alone.
@@ -43,13 +43,13 @@ class Group:
 
     @property
     def ranked(self) -> list[Cell]:
-        """By the mean over the seeds, never by the best of them; those in which none diverged."""
+        """The cells in which no seed diverged, by the mean over their seeds, the best first."""
         whole = [cell for cell in self.cells if not cell.diverged]
         return sorted(whole, key=lambda cell: -cell.mean)
 
     @property
     def unranked(self) -> list[Cell]:
-        """Those in which some seeds diverged, in order."""
+        """Those in which some seeds diverged, in the order of `cells`."""
         return [cell for cell in self.cells if cell.diverged]
 
     def shared_seeds(self, cells: Iterable[Levels]) -> list[int]:
@@ -77,8 +77,8 @@ def tables_of_answers(
 ) -> dict[int | None, dict[Levels, NDArray[np.bool_]]]:
     """For each set of pictures, its cells' levels → right or wrong, (n_seeds, n_pictures).
 
-    Cells with a run whose predictions could not be read, or were made on other pictures than its
-    other runs', are under None, with empty tables.
+    A cell is under None, with an empty table, where the predictions of one of its runs can't be
+    read or its runs were evaluated on different pictures.
     """
     found: dict[int | None, dict[Levels, NDArray[np.bool_]]] = {}
     for cell in cells:
@@ -100,7 +100,7 @@ def group(
     factors: Mapping[str, tuple[str, ...]],
     baseline: Mapping[str, str],
 ) -> list[Group]:
-    """Compare the cells that answered the same pictures.
+    """Compare the cells that were evaluated on the same pictures.
 
     Args:
         cells: of the study.
@@ -174,7 +174,7 @@ def _comparison(
 
 
 def _what_is_common(members: Sequence[Cell], cells: Sequence[Cell], factors: Sequence[str]) -> str:
-    """The levels that all members share and not all cells do."""
+    """The levels that are the same in all members, but not in all cells of the study."""
     common = []
     for at, factor in enumerate(factors):
         levels = {cell.levels[at] for cell in members}

@@ -37,7 +37,7 @@ class Results:
         runs: what the store holds.
         cells: in which a run finished, in the order in which their levels were asked for.
         diverged_cells: those in which all runs diverged, in the same order.
-        groups: the cells by the pictures that they answered, compared.
+        groups: the cells by the pictures that they were evaluated on, compared.
         checks: of the integrity of the arms.
         test: the cells' levels → accuracy on the pictures held back; empty where there are none.
         held_back: the cells' levels → right or wrong on these, of shape (n_seeds, n_pictures).
@@ -181,7 +181,7 @@ def _answers(evidence: Evidence, found: Runs, cells: Sequence[Cell]) -> tuple[An
 
 
 def _refuse_unknown(found: Runs, config: ReportConfig) -> None:
-    """A baseline or a searched setting that the study does not have would be passed over."""
+    """Refuse a baseline or a searched setting that would have no effect."""
     for factor, level in config.baseline.items():
         if not found.table.empty and f"params.{factor}" not in found.table:
             known = ", ".join(found.factors) or "nothing"

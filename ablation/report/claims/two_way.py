@@ -17,7 +17,7 @@ additions keep its coverage where seeds are few or accuracies are near 100 %:
   Between the two, t² = t_pictures² + (t_seeds² - t_pictures²) share^(1 + b (1 - share)), where
   `share` is the seeds' share of the variance and b = 4 alpha^(1 / (S - 1)), covers 94.8 to 96.0 %
   for every share from 3 seeds up, and errs at most 1.2-fold at p = 0.001 (by numerical integration
-  over normal variates; with 2 seeds it is wider than need be).
+  over normal variates; with 2 seeds it is wider than necessary).
 - **Pseudo-pictures.** As Bonett & Price (2012, *J. Educ. Behav. Stat.* 37:479) do for one paired
   table, two pictures are added, one in favour of each side, of the size that pictures on which the
   sides differ have here. Agreement on everything then gives a short interval, never an empty one.
@@ -40,10 +40,10 @@ Floats = NDArray[np.float64]
 _PSEUDO_PICTURES = 2
 _BEND = 4.0  # See "Critical value" above; 0 is Howe's interval.
 _LEAST_OF_SEEDS = 0.6
-# Where the sides differ on few pictures, these alone say how much pictures vary; the agreeing ones
-# count as this many more.
+# Where the sides differ on few pictures, only these say how much pictures vary. All pictures on
+# which the sides agree count together as this many more.
 _AGREEING = 20
-_TINY = 1e-300  # Against 0 / 0.
+_TINY = 1e-300  # Avoids 0 / 0.
 _SMALLEST_NORMAL_TAIL = 20.0  # Standard deviations: p-values stop at about 1e-88.
 
 
@@ -51,7 +51,7 @@ _SMALLEST_NORMAL_TAIL = 20.0  # Standard deviations: p-values stop at about 1e-8
 class Components:
     """Variance of one entry of a (seeds, pictures) table, by where it comes from.
 
-    With one seed, which cannot tell them apart, `seed` and `residual` are None, and `picture` is
+    With one seed the parts can't be separated: `seed` and `residual` are None, and `picture` is
     the variance between pictures on these weights.
     """
 
@@ -72,6 +72,7 @@ class TwoWay:
     n_pictures: int  # With the pseudo-pictures.
 
     def components(self, n: int) -> Components:
+        """The components of variance of table `n`."""
         seeds, pictures, residual = (float(square[n]) for square in self.mean_squares)
         if self.n_seeds == 1:
             return Components(seed=None, picture=pictures, residual=None)
@@ -83,9 +84,12 @@ class TwoWay:
 
 
 def two_way(tables: Floats, size: Floats, n_differing: NDArray[np.int_]) -> TwoWay:
-    """Analyse tables (n, S, I), after adding a picture of +size and one of -size to each.
+    """Analyse tables after adding two pseudo-pictures to each.
 
-    On `n_differing` pictures of each table the sides differ.
+    Args:
+        tables: of shape (n, n_seeds, n_pictures).
+        size: of the pseudo-pictures, which are +size and -size under every seed; shape (n,).
+        n_differing: on how many pictures the sides of each table differ; shape (n,).
     """
     n_tables, n_seeds, n_pictures = tables.shape
     n_augmented = n_pictures + _PSEUDO_PICTURES
@@ -122,7 +126,7 @@ def two_way(tables: Floats, size: Floats, n_differing: NDArray[np.int_]) -> TwoW
 
 @dataclass(frozen=True)
 class Sources:
-    """Where what is known of a mean's variance comes from; shapes (n,)."""
+    """What the variance of a mean consists of, and how well each part is known; shapes (n,)."""
 
     seed_share: Floats  # Of the variance, between 0 and 1.
     seed_freedom: int
@@ -138,9 +142,18 @@ def variance_of_sum(
     seed_freedom: int,
     picture_freedom: NDArray[np.int_],
 ) -> tuple[Floats, Sources]:
-    """The variance of S I times the mean, from the mean squares, and how well it is known."""
-    # Cut at seeds + 0 where pictures < residual, it would be biased upwards; but what 3 seeds say
-    # of their variance is uncertain enough without being made much smaller by chance.
+    """The variance of the sum of a table divided by S I, and how well it is known.
+
+    Args:
+        seeds, pictures, residual: mean squares of the two-way analysis, of shape (n,).
+        seed_freedom: degrees of freedom of the seeds' mean square.
+        picture_freedom: of the pictures', of shape (n,).
+
+    Returns:
+        The variance, which is S I times the squared standard error of the mean, and its sources.
+    """
+    # Replacing a negative (pictures - residual) by 0 would bias the variance upwards. But 3 seeds
+    # say little about their own variance, so chance must not make it much smaller either.
     variance = np.maximum(seeds + pictures - residual, _LEAST_OF_SEEDS * seeds)
     variance = np.maximum(np.maximum(variance, 0.01 * pictures), _TINY)
     return variance, Sources(
@@ -167,7 +180,7 @@ def size_where_differing(tables: Floats, n_differing: NDArray[np.int_]) -> Float
 
 
 def smallest_p(tables: Floats, n_differing: NDArray[np.int_]) -> Floats:
-    """The p-value that no method may go below, of shape (n,); see "Few pictures" above."""
+    """The smallest p-value that is possible, of shape (n,); see "Few pictures" above."""
     smallest = np.exp2(1.0 - np.maximum(n_differing, 1))
     if tables.shape[1] > 1:
         return smallest
@@ -178,14 +191,15 @@ def smallest_p(tables: Floats, n_differing: NDArray[np.int_]) -> Floats:
 
 
 def critical_value(alpha: float | Floats, sources: Sources) -> Floats:
-    """How many standard errors the two-sided interval of level 1 - alpha reaches."""
+    """How many standard errors the two-sided interval of level 1 - alpha extends to each side."""
     seeds = special.stdtrit(sources.seed_freedom, np.asarray(alpha) / 2) ** 2
     pictures = special.stdtrit(sources.picture_freedom, np.asarray(alpha) / 2) ** 2
     share = sources.seed_share
     bend = _BEND * np.asarray(alpha) ** (1 / sources.seed_freedom)
     squared = pictures + (seeds - pictures) * share ** (1 + bend * (1 - share))
-    # Seeds whose means agree by chance must not carry a small p-value: the smaller it is, the less
-    # of the pictures' own mean square is forgone. At 0.05 it is a sixth, so as not to be too wide.
+    # Seeds whose means agree by chance must not make a p-value small: the smaller alpha is, the
+    # larger the part of the pictures' own mean square that is always kept. At 0.05 it is a sixth,
+    # so that intervals are not too wide.
     least = np.maximum(1 - 2 * np.sqrt(alpha), 0) ** 3 * sources.picture_ratio * pictures
     critical: Floats = np.sqrt(np.maximum(squared, least))
     return critical

@@ -202,7 +202,7 @@ def _what_it_takes(found: Contrast, difference: float) -> str:
 
 
 def _rough(number: int) -> str:
-    """Two digits, rounded up: an estimate of this kind knows no more."""
+    """Rounded up to two digits: the estimate is not more precise than that."""
     step = 10 ** max(len(str(number)) - 2, 0)
     return f"{-(-number // step) * step:,}"
 

@@ -1,4 +1,4 @@
-"""What each run answered on each picture."""
+"""Reads which pictures each run classified right, and what it predicted of each."""
 
 import operator
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from ablation.training import predictions
 
 @dataclass(frozen=True)
 class Answers:
-    """Which pictures each run classed right.
+    """Which pictures each run classified correctly, and the classes that it predicted.
 
     Attributes:
         right: run id → of shape (n_pictures,), in the order of the run's pictures.
         pictures: run id → an index into `sets`.
         sets: the different sets of pictures, each in the order of `right`.
-        unreadable: run id → why its predictions could not be read, and where they were sought.
-        n_probabilities: that were predicted in all: pictures × classes × runs.
+        unreadable: run id → why its predictions could not be read, and where they were looked for.
+        n_probabilities: predicted by all runs together: pictures × classes × runs.
         predicted: run id → the class predicted of each picture, as a number that stands for the
             same class in all runs: of shape (n_pictures,), in the order of `right`.
         diverged: ids of the runs whose probabilities are not finite.
@@ -37,7 +37,13 @@ class Answers:
 
 
 def answers(evidence: Evidence, table: pd.DataFrame, split: str = VALIDATION) -> Answers:
-    """Read the per-picture predictions of every run in the table."""
+    """Read the per-picture predictions of every run in the table.
+
+    Args:
+        evidence: on the study.
+        table: the runs, as `runs.as_table` gives them.
+        split: VALIDATION or HELD_BACK.
+    """
     found = evidence.predictions(list(table.run_id), split)
     right: dict[str, NDArray[np.bool_]] = {}
     predicted: dict[str, NDArray[np.int32]] = {}

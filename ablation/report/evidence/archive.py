@@ -38,7 +38,6 @@ from ablation.training.predictions import WORDS, Predictions
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
 NAME = "evidence.zip"
 FORMAT, VERSION = "ablation evidence", 1
 HEAD = "evidence.json"
@@ -47,21 +46,21 @@ HISTORY = "history"
 
 
 class EvidenceError(ConfigError):
-    """A file of evidence that can't be read or written; its text says which and why."""
+    """A file of evidence can't be read or written; the message says which and why."""
 
 
 class Archived:
-    """The evidence on a study in a file; see `evidence.Evidence`."""
+    """The evidence on a study in a file; see `source.Evidence`."""
 
     def __init__(self, path: Path) -> None:
-        """Read all but the tables.
+        """Read everything except the tables.
 
         Raises:
             EvidenceError: there is no such file, it holds something else, is damaged, or has a
                 format that this version does not know.
         """
         self.path = path
-        with _told(path), _opened(path) as archive:
+        with _explained(path), _opened(path) as archive:
             head = json.loads(archive.read(HEAD))
             _check_format(path, head)
             self.study = str(head["study"])
@@ -78,9 +77,9 @@ class Archived:
                 raise ValueError("a run is in it twice")
             self._classes = [tuple(names) for names in head["classes"]]
             self._unreadable: Mapping[str, Mapping[str, str]] = head["unreadable"]
-            torn = archive.testzip()
-            if torn:
-                raise zipfile.BadZipFile(f"{torn} is not as it was written")
+            damaged = archive.testzip()
+            if damaged:
+                raise zipfile.BadZipFile(f"{damaged} is not as it was written")
         if not is_folder_name(self.study):
             raise EvidenceError(
                 f"evidence={path}: its study's name {self.study!r} can't name a folder"
@@ -91,15 +90,15 @@ class Archived:
     ) -> Found[Predictions]:
         """The runs' predictions of each picture of a split."""
         name = TABLES[split]
-        with _told(self.path):
+        with _explained(self.path):
             table = self._table(name, [] if with_probabilities else ["probabilities"])
             parts = {
-                run_id: self._said(part, with_probabilities)
+                run_id: self._predictions_in(part, with_probabilities)
                 for run_id, part in self._by_run(table, run_ids)
             }
-        return Found(parts, self._why(name, run_ids, parts))
+        return Found(parts, self._reasons(name, run_ids, parts))
 
-    def _said(self, part: "pa.Table", with_probabilities: bool) -> Predictions:
+    def _predictions_in(self, part: "pa.Table", with_probabilities: bool) -> Predictions:
         at = part.column("classes")[0].as_py()
         classes = self._classes[at] if at >= 0 else ()
         probabilities, confidence = None, None
@@ -114,12 +113,12 @@ class Archived:
     def histories(self, run_ids: Collection[str]) -> Found[History]:
         """Runs' metrics by epoch."""
         found: dict[str, History] = {}
-        with _told(self.path):
+        with _explained(self.path):
             for run_id, part in self._by_run(self._table(HISTORY), run_ids):
                 logged = [name for name in part.column_names if name != "run"]
                 logged = [name for name in logged if part.column(name).null_count < part.num_rows]
                 found[run_id] = {name: part.column(name).to_numpy() for name in logged}
-        return Found(found, self._why(HISTORY, run_ids, found))
+        return Found(found, self._reasons(HISTORY, run_ids, found))
 
     def _table(self, name: str, without: Collection[str] = ()) -> "pa.Table":
         import pyarrow as pa
@@ -149,7 +148,9 @@ class Archived:
                 start, end = rows[self._places[run_id]]
                 yield run_id, table.slice(start, end - start)
 
-    def _why(self, name: str, run_ids: Collection[str], read: Collection[str]) -> dict[str, str]:
+    def _reasons(
+        self, name: str, run_ids: Collection[str], read: Collection[str]
+    ) -> dict[str, str]:
         known, no_word = self._unreadable[name], f"it is not in {NAME}"
         return {run_id: known.get(run_id, no_word) for run_id in run_ids if run_id not in read}
 
@@ -173,8 +174,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn whatever a file can be wrong in into one sentence."""
+def _explained(path: Path) -> Iterator[None]:
+    """Turn whatever is wrong with the file into one sentence."""
     try:
         yield
     except ConfigError:
@@ -191,7 +192,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def is_evidence(path: Path) -> bool:
-    """Whether a file begins as one of evidence does, damaged further on or not."""
+    """Whether a file begins like a file of evidence, even if it is damaged further on."""
     try:
         with path.open("rb") as file:
             start = file.read(30 + len(HEAD))

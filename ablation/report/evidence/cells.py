@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ablation.report.evidence.runs import Runs, cell_index, level_of, together
+from ablation.report.evidence.runs import Runs, cell_index, finished_and_diverged, level_of
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
+#: The arrays of a cell → the metric that runs log.
 METRICS = {
     "best": "best_val_accuracy",
     "last": "last_val_accuracy",
@@ -23,11 +24,18 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Tried:
-    """One value of each searched setting, as it did in one cell."""
+    """A value of each searched setting, and what one cell reached with it.
+
+    Attributes:
+        values: in the order of the searched settings.
+        mean: best validation accuracy over the seeds that finished, 0..1; NaN where all diverged.
+        n_seeds: that finished.
+        n_diverged: seeds that diverged.
+    """
 
     values: tuple[str, ...]
-    mean: float  # Best validation accuracy over the seeds, 0..1; NaN where all diverged.
-    n_seeds: int  # That finished.
+    mean: float
+    n_seeds: int
     n_diverged: int = 0
 
 
@@ -93,9 +101,9 @@ class DivergedCell:
 def form(found: Runs) -> tuple[list[Cell], list[DivergedCell]]:
     """The cells in which a run finished, and those in which all diverged.
 
-    Both in the order in which their levels were asked for.
+    Both are in the order in which their levels were asked for.
     """
-    table = together(found.table, found.diverged)
+    table = finished_and_diverged(found.table, found.diverged)
     is_diverged = np.arange(len(table)) >= len(found.table)
     columns = {name: _metric(table, metric) for name, metric in METRICS.items()}
     best = columns["best"]
@@ -104,8 +112,8 @@ def form(found: Runs) -> tuple[list[Cell], list[DivergedCell]]:
     cells, diverged = [], []
     for rows in _groups(np.flatnonzero(is_diverged | np.isfinite(best)), of_cell):
         parts = [_Part(part, is_diverged, table.seed, best) for part in _groups(rows, of_values)]
-        # A value at which runs diverged is not chosen; and one that lost some of its seeds could
-        # win by luck: those with the most come first.
+        # A value at which runs diverged is only chosen where they did at all values. With fewer
+        # seeds a value could win by luck, so those with the most seeds come first.
         parts.sort(key=lambda part: part.rank)
         if parts[0].finished.size:
             chosen = parts[0].finished
@@ -135,28 +143,29 @@ class _Part:
     """The runs of a cell at one value of each searched setting.
 
     Attributes:
-        rows: of all that ended.
-        finished: of those that finished, one a seed, by seed.
-        diverged: the seeds of which no run finished.
-        mean: accuracy of the finished; NaN without any.
+        rows: of all runs that ended.
+        finished: rows of the runs that finished, one for each seed, by seed.
+        diverged: the seeds without a run that finished.
+        mean: accuracy over `finished`, 0..1; NaN where that is empty.
     """
 
     def __init__(
         self, rows: Rows, is_diverged: NDArray[np.bool_], seeds: "pd.Series[int]", best: Floats
     ) -> None:
         self.rows = rows
-        self.finished = _one_a_seed(rows[~is_diverged[rows]], seeds)
+        self.finished = newest_of_each_seed(rows[~is_diverged[rows]], seeds)
         ended = {int(seeds.iloc[row]) for row in rows[is_diverged[rows]]}
         self.diverged = sorted(ended - {int(seeds.iloc[row]) for row in self.finished})
         self.mean = float(best[self.finished].mean()) if self.finished.size else np.nan
 
     @property
     def rank(self) -> tuple[bool, bool, int, float]:
+        """Sorts the values of a cell, the one at which the cell is shown first."""
         n = self.finished.size
         return not n, bool(self.diverged), -n, -self.mean if n else 0.0
 
     def tried(self, values: Sequence[tuple[str, ...]]) -> Tried:
-        """`values` are those of each row."""
+        """What the cell reached here; `values` are the searched values of each row of the table."""
         return Tried(values[self.rows[0]], self.mean, self.finished.size, len(self.diverged))
 
 
@@ -174,14 +183,14 @@ def _metric(table: pd.DataFrame, name: str) -> Floats:
 
 
 def _groups(rows: Rows, number: Rows) -> list[Rows]:
-    """`rows` in parts of one number each, in the order in which the numbers are first met."""
+    """`rows` divided by their `number`, in the order in which the numbers first occur."""
     parts: dict[int, list[int]] = {}
     for row in rows:
         parts.setdefault(int(number[row]), []).append(int(row))
     return [np.array(part) for part in parts.values()]
 
 
-def _one_a_seed(rows: Rows, seeds: "pd.Series[int]") -> Rows:
+def newest_of_each_seed(rows: Rows, seeds: "pd.Series[int]") -> Rows:
     """The newest of `rows` (oldest first) for each seed, by seed."""
     newest = {int(seeds.iloc[row]): int(row) for row in rows}
     return np.array([newest[seed] for seed in sorted(newest)])

@@ -1,6 +1,6 @@
-"""Whether each arm of a study was what it says: one small check each, from the table of runs.
+"""Checks that each arm of a study was trained as its name says, from the table of runs.
 
-A check that fails is a breach: the report then compares something else than what was asked for.
+A check that fails is a breach: the report then does not compare what was asked for.
 What a run did not record is reported as not recorded; that is not a breach.
 """
 
@@ -14,7 +14,7 @@ import pandas as pd
 from ablation.report.evidence.answers import Answers
 from ablation.report.evidence.runs import NOT_RECORDED, level_of
 
-#: A measured penalty this far from the one asked for is another: twice as much is a doubled one.
+#: The largest relative difference between the measured strength of a penalty and the requested one.
 PENALTY_TOLERANCE = 0.1
 
 
@@ -77,7 +77,7 @@ def frozen_stayed(table: pd.DataFrame) -> Check:
 
 
 def scratch_started_at_random(table: pd.DataFrame) -> Check:
-    """Runs from scratch loaded no weights, and did not start where pre-trained ones do."""
+    """Runs from scratch loaded no weights, and did not start from those of a pre-trained run."""
     pretrained = column(table, "params.transfer.pretrained")
     scratch, other = table[pretrained == "False"], table[pretrained == "True"]
     loaded = column(scratch, "tags.weights_digest")
@@ -129,7 +129,7 @@ def penalty_as_asked(table: pd.DataFrame, factors: Sequence[str]) -> Check:
 
 
 def same_data(table: pd.DataFrame, factors: Sequence[str]) -> Check:
-    """One digest of the pictures and their split within what is meant to share them."""
+    """One digest of the pictures and their split among runs with the same data settings."""
     keys = ("data", *(key for key in factors if key.startswith("data.")))
     return _one_each(
         table,
@@ -154,7 +154,7 @@ def same_weights(table: pd.DataFrame, factors: Sequence[str]) -> Check:
 
 
 def same_steps(table: pd.DataFrame, factors: Sequence[str]) -> Check:
-    """One number of training steps within the same epochs, batches and pictures."""
+    """One number of training steps among runs of the same epochs, batches and pictures."""
     keys = ("data", "epochs", "batch_size", *(key for key in factors if key.startswith("data.")))
     return _one_each(
         table,
@@ -186,7 +186,7 @@ def same_code(table: pd.DataFrame) -> Check:
 
 
 def same_versions(table: pd.DataFrame) -> Check:
-    """One set of library versions; where there are more, those that differ are named."""
+    """One set of library versions; the libraries that differ are named."""
     texts = column(table, "tags.versions")
     breaches: tuple[str, ...] = ()
     sets = [versions(text) for text in texts.dropna().unique()]
@@ -208,7 +208,7 @@ def same_arithmetic(table: pd.DataFrame) -> Check:
     """One kind of device, one precision, one number of threads: a difference is a warning."""
     device = column(table, "tags.device").str.partition(":")[0]
     threads = column(table, "tags.threads").map(_threads, na_action="ignore")
-    # A GPU's sums don't depend on the threads beside it.
+    # A GPU's results don't depend on the number of CPU threads.
     threads = threads.astype(object).where(threads.notna() & (device == "cpu"), "")
     kinds = (device + ", " + column(table, "tags.precision") + threads).dropna()
     warnings: tuple[str, ...] = ()

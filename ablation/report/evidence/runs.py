@@ -1,4 +1,4 @@
-"""From evidence to tables: which runs count, what they compare, what their predictions were.
+"""From evidence to tables: which runs count, and what they compare.
 
 The table of runs has a row for each run that finished and counts, oldest first. Its columns are
 `run_id`, `name`, `seed` (whole), each param as `params.NAME` (text, as MLflow keeps it), each
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 from ablation.config import SCHEMA
 from ablation.report.evidence.source import Evidence
-from ablation.study import ledger as studies
+from ablation.study import ledger as ledgers
 from ablation.study.ledger import Ledger, Plan
 from ablation.study.record import Run
 
 NOT_RECORDED = "not recorded"
 
-#: Settings that tell replicates from each other, and so are never compared.
+#: The setting in which replicates differ. It is never compared.
 REPLICATES = "seed"
 
 
 @dataclass(frozen=True)
 class Runs:
-    """What the store holds on a study.
+    """The runs of a study, and what they compare.
 
     Attributes:
         study: its name.
@@ -55,13 +55,13 @@ class Runs:
 
 
 def read(evidence: Evidence, nuisances: Sequence[str] = ()) -> Runs:
-    """What was run in a study, and what that compares.
+    """The runs of a study, and what they compare.
 
     Args:
         evidence: on the study.
         nuisances: the keys or factors that are searched, not compared.
     """
-    ledger = studies.ledger(evidence.plans, evidence.runs)
+    ledger = ledgers.ledger(evidence.plans, evidence.runs)
     return _of_ledger(evidence.study, evidence.plans, ledger, nuisances)
 
 
@@ -69,8 +69,8 @@ def _of_ledger(study: str, plans: Sequence[Plan], ledger: Ledger, nuisances: Seq
     table = as_table(runs[0] for runs in ledger.finished.values())
     diverged = as_table(ledger.diverged.values())
     plans = _oldest_first(plans, table)
-    # A level at which every run diverged is a level all the same.
-    ended = together(table, diverged)
+    # A level at which every run diverged is still a level of its factor.
+    ended = finished_and_diverged(table, diverged)
     factors, searched = compared(ended, [plan.axes for plan in plans], nuisances)
     return Runs(study, plans, ledger, table, diverged, factors, searched)
 
@@ -96,8 +96,8 @@ def set_aside(found: Runs, diverged: Iterable[str], nuisances: Sequence[str]) ->
     return _of_ledger(found.study, found.plans, ledger, nuisances)
 
 
-def together(table: pd.DataFrame, diverged: pd.DataFrame) -> pd.DataFrame:
-    """Both, those of `table` first."""
+def finished_and_diverged(table: pd.DataFrame, diverged: pd.DataFrame) -> pd.DataFrame:
+    """Both tables in one, the finished runs first."""
     parts = [part for part in (table, diverged) if not part.empty]
     return pd.concat(parts, ignore_index=True) if len(parts) > 1 else (*parts, table)[0]
 

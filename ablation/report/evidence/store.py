@@ -15,9 +15,9 @@ from ablation.report.evidence.source import Found, History
 from ablation.study.ledger import Plan
 from ablation.study.record import Run
 from ablation.tracking import plans
-from ablation.tracking import store as tracking
 from ablation.tracking.artifacts import ArtifactError, Artifacts
-from ablation.training import predictions as files
+from ablation.tracking.store import as_record, find_study, search
+from ablation.training import predictions
 from ablation.training.predictions import PredictionError, Predictions
 
 if TYPE_CHECKING:
@@ -33,25 +33,25 @@ PLACES = ("data.root", "model.weights", "tracking.uri", "cache.folder", "results
 #: Tags that name a machine; MLflow's own name a person, too.
 MACHINE, MLFLOW = ("host", "process"), "mlflow."
 
-#: A finished run's file of artifacts is read by as many threads.
+#: As many runs' artifacts are read at once, each in a thread.
 THREADS = 16
 
 
 class Stored:
-    """The evidence on a study in a store; see `evidence.Evidence`."""
+    """The evidence on a study in an MLflow store; see `source.Evidence`."""
 
     def __init__(self, client: "MlflowClient", study: str) -> None:
-        """Read all but the artifacts.
+        """Read everything except the artifacts.
 
         Raises:
             TrackingError: the store has no such study.
         """
-        experiment = tracking.find_study(client, study)
-        found = tracking.search(client, experiment.experiment_id)
+        experiment = find_study(client, study)
+        found = search(client, experiment.experiment_id)
         self.study = study
         self.plans: Sequence[Plan] = plans.plans(experiment)
         swept = {axis for plan in self.plans for axis in plan.axes}
-        self.runs: Sequence[Run] = [_public(tracking.as_record(run), swept) for run in found]
+        self.runs: Sequence[Run] = [_public(as_record(run), swept) for run in found]
         self._locations = {run.info.run_id: run.info.artifact_uri for run in found}
         self._artifacts = Artifacts(client)
 
@@ -59,12 +59,12 @@ class Stored:
         self, run_ids: Collection[str], split: str, with_probabilities: bool = False
     ) -> Found[Predictions]:
         """The runs' predictions of each picture of a split."""
-        names = (split + files.PARQUET, split + files.CSV)
+        names = (split + predictions.PARQUET, split + predictions.CSV)
 
         def read(path: Path) -> Predictions:
             if path.name == names[0]:
-                return files.from_parquet(path, with_probabilities)
-            return files.from_csv(path.read_text(encoding="utf-8"))
+                return predictions.from_parquet(path, with_probabilities)
+            return predictions.from_csv(path.read_text(encoding="utf-8"))
 
         return self._each(run_ids, names, read)
 

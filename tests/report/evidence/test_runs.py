@@ -132,7 +132,7 @@ def test_cells_of_other_pictures_are_compared_apart(tmp_path: Path) -> None:
 
 def test_seeds_come_in_order_and_the_newest_of_one_seed_counts() -> None:
     seeds = pd.Series([2, 0, 2, 1])
-    assert cells._one_a_seed(np.arange(4), seeds).tolist() == [1, 3, 2]
+    assert cells.newest_of_each_seed(np.arange(4), seeds).tolist() == [1, 3, 2]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,8 @@ def no_pictures(folder: Path, found: Listing, accepted: frozenset[str]) -> str:
     """
     if found.others:
         return f"{folder}: no pictures in this folder; {not_read(found.others, folder)}"
-    return f"{folder}: no pictures in this folder, whose names end in {', '.join(sorted(accepted))}"
+    suffixes = ", ".join(sorted(accepted))
+    return f"{folder}: no pictures in this folder; the name of a picture ends in {suffixes}"
 
 
 def not_read(others: Sequence[Path], root: Path) -> str:

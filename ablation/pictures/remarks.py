@@ -180,7 +180,7 @@ def _copied_across(
             said = _count(
                 len(shared), f"is in both {one} and {other}", f"are in both {one} and {other}"
             )
-            yield (f"{said} (such as {example}): they make the accuracy on {other} look too high")
+            yield f"{said} (such as {example}), which makes the accuracy on {other} look too high"
 
 
 def _clipped(pictures: Sequence[tuple[str, Facts]]) -> Iterator[str]:

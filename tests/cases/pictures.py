@@ -140,7 +140,7 @@ PICTURES = [
         "colour16_planes.tiff",
         tiff(RGB16.transpose(2, 0, 1).copy(), photometric="rgb", planarconfig="separate"),
         None,
-        said="channels lie apart",
+        said="channels are stored one after the other",
     ),
     PictureCase("float01.tiff", tiff(RAMP.astype(np.float32)), None, said=RANGE),
     PictureCase(

@@ -31,7 +31,7 @@ def test_each_path_without_a_picture_is_told_with_its_reason(tmp_path: Path) -> 
     )
     assert asked.paths == []
     assert asked.missing == [
-        f"{tmp_path / 'empty'}: no pictures in this folder, whose names end in .png",
+        f"{tmp_path / 'empty'}: no pictures in this folder; the name of a picture ends in .png",
         f"{tmp_path / 'texts'}: no pictures in this folder; not read: 1 .txt (such as a.txt)",
         f"{tmp_path / 'none.png'}: there is no such file",
         r"caf\xe9.png: its name is not UTF-8; rename it",

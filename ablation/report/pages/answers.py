@@ -97,6 +97,8 @@ def _best_cell(results: Results, group: Findings) -> str:
     open_ones = [cell for cell in others if not is_significant(cell.levels)]
     if not open_ones:
         return f"{start}. It is significantly better than every other cell."
-    of = f"{len(open_ones)} of the {len(others)} others" if len(others) > 1 else "the other"
     names = listed((cell_name(cell.levels) for cell in open_ones), MOST_IN_WORDS)
+    if len(open_ones) == len(others):
+        return f"{start}. It is not significantly better than any other cell: {names}."
+    of = f"{len(open_ones)} of the {len(others)} others"
     return f"{start}. It is not significantly better than {of}: {names}."

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ablation.figures.style import BLACK, BLUE, GREY, LIGHT, ORANGE, PALETTE
 from ablation.report.claims.claim import Claim, Levels, cell_name
@@ -244,6 +244,7 @@ def _scale_time(axes: Axes, seconds: Sequence[float]) -> None:
     """A logarithmic axis where the times differ much, else one that starts at 0."""
     if max(seconds) > 20 * max(min(seconds), 1e-9):
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     else:
         axes.set_xlim(left=0, right=1.12 * max(seconds))
     axes.set_xlabel("mean training time of a run, s")

@@ -38,6 +38,7 @@ STYLE: dict[Any, Any] = {
     "grid.color": LIGHT,
     "grid.linewidth": 0.5,
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.08,
     "legend.frameon": False,
 }
 
@@ -97,7 +98,7 @@ def _of_ranking(group: Findings) -> Iterator[PlannedFigure]:
     caption = "Mean best validation accuracy of each cell with its 95 % interval."
     line = None
     if beside:
-        caption += " Filled: the difference from the cell at the dotted line is significant."
+        caption += " Filled: significantly different from the cell at the dotted line; hollow: not."
         line = next(cell.mean for cell in group.cells if cell.levels == anchor)
 
     def is_filled(cell: Cell) -> bool:
@@ -139,7 +140,7 @@ def _of_effects(group: Findings) -> Iterator[PlannedFigure]:
         if not claims:
             continue
         shown = largest(claims)
-        caption = f"{what}, with 95 % interval. Filled: significant."
+        caption = f"{what}, with 95 % interval. Filled: significant; hollow: not."
         if len(shown) < len(claims):
             caption += f" The {len(shown)} largest of {len(claims)}."
         caption = f"{caption} {dagger(shown)}".strip()

@@ -19,9 +19,7 @@ def test_a_study_has_a_figure_for_each_question(tmp_path: Path) -> None:
         "cells", "heat-transfer-reg", "heat-transfer-optimizer", "heat-reg-optimizer", "effects",
         "interactions", "curves", "time",
     ]  # fmt: skip
-    assert (
-        "Filled: the difference from the cell at the dotted line is significant" in found["cells"]
-    )
+    assert "Filled: significantly different from the cell at the dotted line" in found["cells"]
     assert "mean over 2 combinations" in found["heat-transfer-optimizer"]
     assert "† learning rate fixed, not tuned." in found["effects"]
     assert "the band goes from the lowest to the highest seed" in found["curves"]

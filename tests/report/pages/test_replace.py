@@ -22,6 +22,7 @@ from ablation.report.evidence.store import Stored
 from ablation.report.pages import replace
 from ablation.tracking import store as tracking
 from tests.report.made_up import Study, store
+from tests.report.reading import content
 
 OWN = ("report.md", "report.html", "runs.csv", "cells.csv", "contrasts.csv", "evidence.zip")
 SMALL = Study({"reg": ["l1", "l2"]}, lambda _: 0.9, n_pictures=40)
@@ -41,12 +42,6 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def write(path: Path, results: Path) -> Path:
     return report.write(archive.Archived(path), results, ReportConfig()).path.parent
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def test_what_is_not_the_reports_own_stays_and_old_figures_go(

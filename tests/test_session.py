@@ -45,12 +45,18 @@ def training(monkeypatch: pytest.MonkeyPatch) -> Training:
     return made
 
 
-def composed(asked: Grid, number: int) -> DictConfig:
-    """What Hydra hands to the task of a run, after it has set its own state."""
+def composed(asked: Grid, number: int, job: int | None = None) -> DictConfig:
+    """What Hydra hands to the task of a run, after it has set its own state.
+
+    Args:
+        number: of the run in the grid.
+        job: the number that Hydra gives it, where that is another.
+    """
     words = [word for word in asked.runs[number].overrides if not word.startswith("hydra")]
+    words.append(f"hydra.job.num={number if job is None else job}")
     config.register()
     with initialize_config_dir(str(config.folder()), version_base="1.3"):
-        whole = compose("config", [*words, f"hydra.job.num={number}"], return_hydra_config=True)
+        whole = compose("config", words, return_hydra_config=True)
     HydraConfig.instance().set_config(whole)
     return config.visible(whole)
 
@@ -133,8 +139,7 @@ def test_a_store_that_fails_a_run_is_one_sentence(
 
     monkeypatch.setattr(store, "connect", gone)
     asked = grid.expand(["study=a"], multirun=False)
-    settings = composed(asked, 0)
-    HydraConfig.get().job.num = 2
+    settings = composed(asked, 0, job=2)
     session.tell_workers(7)
     assert Session().task(settings) is None
     said = capsys.readouterr().out

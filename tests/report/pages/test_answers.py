@@ -7,9 +7,7 @@ from tests.report.made_up import Study
 from tests.report.reading import section, write
 
 
-def test_146_and_142_of_153_pictures_with_one_seed_are_no_evidence_of_a_difference(
-    tmp_path: Path,
-) -> None:
+def test_146_and_142_of_153_pictures_are_no_evidence_of_a_difference(tmp_path: Path) -> None:
     right = {"l1": 146, "l2": 142}
     made = Study({"reg": ["l1", "l2"]}, lambda cell: right[cell["reg"]])
     written, text = write(tmp_path, made)

@@ -1,12 +1,16 @@
 """Write the report of a made-up study, and read it."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
+import pytest
+
 from ablation import report
 from ablation.config import ReportConfig
 from ablation.report import Written
+from ablation.report import __main__ as command
 from ablation.report.claims.results import Results, gather
 from ablation.report.evidence.store import Stored
 from ablation.report.pages import figures
@@ -26,10 +30,25 @@ def write(
     return written, written.path.read_text()
 
 
-def results_of(folder: Path, made: Study, **config: object) -> Results:
-    """What the report of a study is made from."""
-    client = connect(store(folder, made))
-    return gather(Stored(client, made.name), ReportConfig(**config))  # type: ignore[arg-type]
+def results_of(folder: Path, *made: Study, **config: object) -> Results:
+    """What the report of a study is made from, whose runs may be made up in several parts."""
+    client = connect(store(folder, *made))
+    return gather(Stored(client, made[0].name), ReportConfig(**config))  # type: ignore[arg-type]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code of `python -m ablation.report ARGUMENTS`, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["ablation.report", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def section(text: str, title: str) -> str:

@@ -6,17 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ablation.report import __main__ as command
 from tests import conftest
 from tests.report.made_up import Study, store
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["ablation.report", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        command.main()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
+from tests.report.reading import run
 
 
 def test_the_command_works_in_any_folder_from_the_store_alone(

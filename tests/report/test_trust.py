@@ -79,7 +79,7 @@ def test_the_terminal_says_first_what_diverged(tmp_path: Path) -> None:
 def test_nothing_is_compared_where_every_cell_lost_a_seed(tmp_path: Path) -> None:
     made = Study({"reg": ["l1", "l2"]}, lambda _: 0.9, seeds=(0, 1), failed=_first_seed)
     _, text = write(tmp_path, made, drawn=True)
-    assert "In every cell runs diverged, so there is nothing that can be compared." in text
+    assert "Runs diverged in every cell, so there is nothing that can be compared." in text
     assert "beats" not in text
     assert "l1 (1 of 2 seeds); l2 (1 of 2 seeds)" in text
 

@@ -24,3 +24,12 @@ def test_the_baseline_is_the_level_that_was_asked_for_first_also_where_its_cells
     comparison = results_of(tmp_path, made).groups[0].comparison
     assert comparison is not None
     assert comparison.baseline == {"transfer": "full", "reg": "l1"}
+
+
+def test_cells_of_other_pictures_are_compared_apart(tmp_path: Path) -> None:
+    made = Study({"data": ["digits", "hymenoptera"], "transfer": ["full", "frozen"]}, lambda _: 0.9)
+    found = results_of(tmp_path, made)
+    assert [group.name for group in found.groups] == ["data digits", "data hymenoptera"]
+    for group in found.groups:
+        assert group.comparison is not None
+        assert len(group.comparison.effects) == 1

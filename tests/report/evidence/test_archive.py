@@ -1,30 +1,26 @@
-"""The evidence in one file: the same report without a store, small, safe, and honest when torn."""
+"""The evidence in one file: the same report without a store, and a clear message of damage."""
 
 import json
-import re
 import shutil
-import socket
 import subprocess
 import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ablation import report
 from ablation.config import ReportConfig
 from ablation.report.evidence import archive, archive_writer
-from ablation.report.evidence.archive import Archived, EvidenceError
-from ablation.report.evidence.source import HELD_BACK, VALIDATION
+from ablation.report.evidence.archive import Archived
+from ablation.report.evidence.source import VALIDATION
 from ablation.report.evidence.store import Stored
-from ablation.tracking import store as tracking
+from ablation.tracking.store import connect
 from ablation.training import predictions
 from tests import conftest
 from tests.report.made_up import Study, store
-from tests.report.test_files import content
-from tests.report.test_pages import run
+from tests.report.reading import content, run
 
 PAIR = {"transfer": ["full", "frozen"], "reg": ["l1", "l2"]}
 RATES = {"reg": ["l1", "l2"], "optimizer.lr": ["1e-3", "1e-2"]}
@@ -59,7 +55,7 @@ STUDIES = {
 
 def both(folder: Path, *made: Study, **config: object) -> tuple[report.Written, report.Written]:
     """The reports of a study from its store, and from the file that was written from that."""
-    stored = Stored(tracking.connect(store(folder / "store", *made)), made[0].name)
+    stored = Stored(connect(store(folder / "store", *made)), made[0].name)
     archive_writer.save(stored, folder / "evidence.zip")
     asked = ReportConfig(**config)  # type: ignore[arg-type]
     first = report.write(stored, folder / "from store", asked)
@@ -104,77 +100,6 @@ def test_duplicates_are_in_the_file_and_the_newest_counts(tmp_path: Path) -> Non
     assert len(evidence.predictions(runs, VALIDATION).read) == 8
 
 
-def test_every_probability_is_in_the_file_to_the_last_bit(tmp_path: Path) -> None:
-    made = Study(PAIR, reached, seeds=(0, 1), n_test=30)
-    stored = Stored(tracking.connect(store(tmp_path, made)), made.name)
-    archive_writer.save(stored, tmp_path / "all.zip")
-    back = Archived(tmp_path / "all.zip")
-    runs = [run.id for run in stored.runs]
-    for split, n in ((VALIDATION, 153), (HELD_BACK, 30)):
-        wanted = stored.predictions(runs, split, with_probabilities=True).read
-        found = back.predictions(runs, split, with_probabilities=True).read
-        assert list(found) == runs
-        for run_id in runs:
-            one, other = found[run_id].probabilities, wanted[run_id].probabilities
-            assert one is not None
-            assert other is not None
-            assert one.shape == (n, 2)
-            assert one.tobytes() == other.tobytes()
-            assert found[run_id].classes == wanted[run_id].classes == ("bees", "ants")
-    for run_id, wanted_history in stored.histories(runs).read.items():
-        history = back.histories([run_id]).read[run_id]
-        assert list(history) == list(wanted_history)
-        for name, values in history.items():
-            np.testing.assert_array_equal(values, wanted_history[name])
-
-
-def test_many_pictures_are_written_part_by_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = Study(PAIR, reached, seeds=range(4))
-    stored = Stored(tracking.connect(store(tmp_path, made)), made.name)
-    archive_writer.save(stored, tmp_path / "whole.zip")
-    monkeypatch.setattr(archive_writer, "AT_ONCE", 700)
-    archive_writer.save(stored, tmp_path / "parts.zip")
-    runs = [run.id for run in stored.runs]
-    whole, parts = Archived(tmp_path / "whole.zip"), Archived(tmp_path / "parts.zip")
-    for run_id in runs:
-        one = whole.predictions([run_id], VALIDATION, with_probabilities=True).read[run_id]
-        other = parts.predictions([run_id], VALIDATION, with_probabilities=True).read[run_id]
-        np.testing.assert_array_equal(one.probabilities, other.probabilities)
-        assert one.pictures == other.pictures
-
-
-def test_the_file_is_small_and_the_same_evidence_makes_the_same_file(tmp_path: Path) -> None:
-    made = Study({**PAIR, "optimizer": ["adam", "sgd", "adamw"]}, reached, seeds=range(5))
-    stored = Stored(tracking.connect(store(tmp_path, made)), made.name)
-    archive_writer.save(stored, tmp_path / "one.zip")
-    archive_writer.save(stored, tmp_path / "two.zip")
-    assert len(stored.runs) == 60
-    assert (tmp_path / "one.zip").stat().st_size < 200_000
-    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
-
-
-def test_the_file_names_no_machine_no_person_and_no_folder(tmp_path: Path) -> None:
-    secret = {"host": "secret-host", "process": "secret-7", "mlflow.user": "secret-user",
-              "mlflow.source.name": "/home/secret/run.py"}  # fmt: skip
-    made = Study(
-        PAIR,
-        reached,
-        tags=lambda *_: secret,
-        overrides=(
-            "data=imagefolder", "data.root=/home/secret/pictures", "results=/home/secret/results",
-            "tracking.uri=sqlite:////home/secret/mlflow.db", "cache.folder=/home/secret/cache",
-        ),
-    )  # fmt: skip
-    stored = Stored(tracking.connect(store(tmp_path, made)), made.name)
-    archive_writer.save(stored, tmp_path / "all.zip")
-    with zipfile.ZipFile(tmp_path / "all.zip") as file:
-        inside = b"".join(file.read(name) for name in file.namelist())
-    for word in ("secret", str(tmp_path), socket.gethostname()):
-        assert word.encode() not in inside
-
-
 def test_a_swept_folder_is_a_factor_and_stays(tmp_path: Path) -> None:
     made = Study(
         {"data.root": ["few", "many"]}, lambda cell: 0.9 if "many" in str(cell) else 0.6,
@@ -186,17 +111,6 @@ def test_a_swept_folder_is_a_factor_and_stays(tmp_path: Path) -> None:
 
 
 # --- The command
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("kept")
-    made = Study({"reg": ["l1", "l2"]}, reached)
-    store(folder, made)
-    archive_writer.save(
-        Stored(tracking.connect(f"sqlite:///{folder}/mlflow.db"), made.name), folder / "e.zip"
-    )
-    return folder
 
 
 def test_the_command_writes_the_file_beside_the_report_and_where_it_is_asked_to(
@@ -221,8 +135,8 @@ def test_the_command_writes_the_file_beside_the_report_and_where_it_is_asked_to(
 def test_a_large_study_is_kept_on_request_and_never_left_stale(
     kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ablation.report.results.MOST_KEPT", 100)
-    stored = Stored(tracking.connect(f"sqlite:///{kept / 'mlflow.db'}"), "made-up")
+    monkeypatch.setattr("ablation.report.claims.results.MOST_KEPT", 100)
+    stored = Stored(connect(f"sqlite:///{kept / 'mlflow.db'}"), "made-up")
     folder = report.write(stored, tmp_path, ReportConfig()).path.parent
     assert not (folder / "evidence.zip").exists()
     assert "study=made-up evidence=FILE` writes it" in (folder / "report.md").read_text()
@@ -282,7 +196,7 @@ DAMAGES = {
     "another format": (lambda path: other_head(path, format="x"), "is not a file of evidence"),
     "a newer format": (lambda path: other_head(path, version=2), "format is version 2"),
     "a name that leads elsewhere": (lambda path: other_head(path, study="../x"), "'../x'"),
-    "runs that are none": (lambda path: other_head(path, runs=[{"id": 1}]), "is damaged"),
+    "entries that are not runs": (lambda path: other_head(path, runs=[{"id": 1}]), "is damaged"),
     "a run twice": (
         lambda path: other_head(path, runs=[*(h := head(path)["runs"]), h[0]]), "is damaged",
     ),
@@ -341,30 +255,12 @@ def test_a_mistake_in_the_command_is_told(
     assert Path("notes.txt").read_text() == "mine"
 
 
-def test_a_disk_that_is_full_leaves_the_older_file(
-    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "e.zip").write_bytes(b"older")
-    stored = Stored(tracking.connect(f"sqlite:///{kept / 'mlflow.db'}"), "made-up")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(archive_writer.os, "replace", full)
-    with pytest.raises(
-        EvidenceError, match=re.escape("can't be written (No space left on device)")
-    ):
-        archive_writer.save(stored, tmp_path / "e.zip")
-    assert [path.name for path in tmp_path.iterdir()] == ["e.zip"]
-    assert (tmp_path / "e.zip").read_bytes() == b"older"
-
-
 def test_runs_of_both_versions_are_reported_together(tmp_path: Path) -> None:
     """A study that was begun by an earlier version, which kept no probabilities."""
     made = Study(PAIR, lambda _: 0.9, seeds=(0, 1), n_test=40)
     new, old = (
         report.write(
-            Stored(tracking.connect(store(tmp_path / name, study)), made.name),
+            Stored(connect(store(tmp_path / name, study)), made.name),
             tmp_path / f"{name}-report",
             ReportConfig(),
         ).path.with_name("cells.csv")
@@ -373,7 +269,7 @@ def test_runs_of_both_versions_are_reported_together(tmp_path: Path) -> None:
     assert new.read_bytes() == old.read_bytes()
     folder = next((tmp_path / "new" / "artifacts").iterdir()) / "artifacts"
     (folder / predictions.PARQUET).unlink()
-    stored = Stored(tracking.connect(f"sqlite:///{tmp_path}/new/mlflow.db"), made.name)
+    stored = Stored(connect(f"sqlite:///{tmp_path}/new/mlflow.db"), made.name)
     mixed = report.write(stored, tmp_path / "mixed", ReportConfig())
     assert mixed.exit_code == 0
     assert mixed.path.with_name("cells.csv").read_bytes() == new.read_bytes()

@@ -53,17 +53,22 @@ class World:
     ordinary: bool = True  # Of the size seen in real runs; else a harder case, apart.
 
     def draw(
-        self, rng: np.random.Generator, accuracy: tuple[float, ...], n: int, seeds: int, images: int
+        self,
+        rng: np.random.Generator,
+        accuracy: tuple[float, ...],
+        n: int,
+        seeds: int,
+        pictures: int,
     ) -> tuple[Bools, Floats]:
-        """Answers (n, cells, seeds, images), and each run's true accuracy (n, cells, seeds)."""
+        """Answers (n, cells, seeds, pictures), and each run's true accuracy (n, cells, seeds)."""
         cells = len(accuracy)
 
         def normal(*shape: int) -> Floats:
             return rng.standard_normal(shape, dtype=np.float32)
 
         if self.link == "beta":
-            easiness = self._easiness(rng, accuracy, n, images)
-            right = rng.random((n, cells, seeds, images), dtype=np.float32) < easiness
+            easiness = self._easiness(rng, accuracy, n, pictures)
+            right = rng.random((n, cells, seeds, pictures), dtype=np.float32) < easiness
             return right, np.broadcast_to(np.array(accuracy)[:, None], (n, cells, seeds))
 
         of_pictures = np.hypot(np.hypot(self.picture, self.own), self.noise)
@@ -73,7 +78,7 @@ class World:
         )
         run = self.seed * normal(n, cells, seeds) + self.shared_seed * normal(n, 1, seeds)
         run = run + centre[:, None]
-        eta = self.picture * normal(n, 1, 1, images) + self.own * normal(n, cells, 1, images)
+        eta = self.picture * normal(n, 1, 1, pictures) + self.own * normal(n, cells, 1, pictures)
         eta = eta + run[..., None].astype(np.float32)
         if self.noise:
             eta += self.noise * normal(*eta.shape)
@@ -84,12 +89,12 @@ class World:
         return right, self._mean(run, float(of_pictures))
 
     def _easiness(
-        self, rng: np.random.Generator, accuracy: tuple[float, ...], n: int, images: int
+        self, rng: np.random.Generator, accuracy: tuple[float, ...], n: int, pictures: int
     ) -> Floats:
         """Of equally good cells, the same pictures are hard; of others, each has its own."""
 
         def beta(mean: float) -> Floats:
-            shape = (n, 1, 1, images)
+            shape = (n, 1, 1, pictures)
             return rng.beta(self.picture * mean, self.picture * (1 - mean), shape)
 
         drawn = {mean: beta(mean) for mean in dict.fromkeys(accuracy)}
@@ -135,12 +140,12 @@ NULL_WORLDS = {
 }
 
 
-def coverage(world: World, seeds: int, images: int, repeats: int, seed: int) -> dict[str, object]:
+def coverage(world: World, seeds: int, pictures: int, repeats: int, seed: int) -> dict[str, object]:
     """How often the 95 % intervals of a contrast and of a cell hold the truth."""
-    rng = np.random.default_rng([seed, seeds, images, *world.name.encode()])
+    rng = np.random.default_rng([seed, seeds, pictures, *world.name.encode()])
     hit, widths, cell_hit, cell_widths, spread, differing = [], [], [], [], [], []
     for n in _chunks(repeats):
-        right, given_weights = world.draw(rng, world.accuracy, n, seeds, images)
+        right, given_weights = world.draw(rng, world.accuracy, n, seeds, pictures)
         if seeds == 1:
             truth, cell_truth = (
                 given_weights[:, 0, 0] - given_weights[:, 1, 0],
@@ -165,7 +170,7 @@ def coverage(world: World, seeds: int, images: int, repeats: int, seed: int) -> 
         "accuracy_a": world.accuracy[0],
         "accuracy_b": world.accuracy[1],
         "seeds": seeds,
-        "pictures": images,
+        "pictures": pictures,
         "repeats": repeats,
         "seed_sd_points": round(100 * float(np.mean(spread)), 2),
         "pictures_that_differ": round(float(np.median(differing))),
@@ -177,15 +182,15 @@ def coverage(world: World, seeds: int, images: int, repeats: int, seed: int) -> 
 
 
 def false_claims(
-    name: str, world: World, accuracy: float, seeds: int, images: int, repeats: int, seed: int
+    name: str, world: World, accuracy: float, seeds: int, pictures: int, repeats: int, seed: int
 ) -> dict[str, object]:
     """The share of 12-cell reports that claim a difference where there is none."""
-    rng = np.random.default_rng([seed, seeds, images, *name.encode()])
+    rng = np.random.default_rng([seed, seeds, pictures, *name.encode()])
     keys = list(product(*GRID.values()))
     same_seeds = dict.fromkeys(keys, range(seeds))
     reports = 0
     for n in _chunks(repeats):
-        right, _ = world.draw(rng, (accuracy,) * len(keys), n, seeds, images)
+        right, _ = world.draw(rng, (accuracy,) * len(keys), n, seeds, pictures)
         for study in right:
             found = compare(dict(zip(keys, study, strict=True)), list(GRID), same_seeds)
             claims = (*found.contrasts, *found.effects, *found.interactions)
@@ -195,7 +200,7 @@ def false_claims(
         "accuracy_a": accuracy,
         "accuracy_b": accuracy,
         "seeds": seeds,
-        "pictures": images,
+        "pictures": pictures,
         "repeats": repeats,
         "reports_with_a_claim": round(reports / repeats, 4),
     }
@@ -312,14 +317,14 @@ def main() -> None:
     started = time.monotonic()
     covered, claimed = [], []
     for world in WORLDS:
-        for seeds, images in product((*SEEDS, 1), PICTURES):
-            covered.append(coverage(world, seeds, images, repeats, seed))
+        for seeds, pictures in product((*SEEDS, 1), PICTURES):
+            covered.append(coverage(world, seeds, pictures, repeats, seed))
             print(f"{time.monotonic() - started:5.0f} s", *covered[-1].values(), flush=True)
     # statsmodels collects garbage at every correction, which would take most of the time.
     with mock.patch("gc.collect"):
         for name, (world, accuracy) in NULL_WORLDS.items():
-            for seeds, images in product(SEEDS if world.seed else (*SEEDS, 1), PICTURES):
-                claimed.append(false_claims(name, world, accuracy, seeds, images, repeats, seed))
+            for seeds, pictures in product(SEEDS if world.seed else (*SEEDS, 1), PICTURES):
+                claimed.append(false_claims(name, world, accuracy, seeds, pictures, repeats, seed))
                 print(f"{time.monotonic() - started:5.0f} s", *claimed[-1].values(), flush=True)
     write(covered, claimed, repeats, seed)
 

@@ -76,12 +76,12 @@ def test_all_that_is_written_of_a_run_takes_less_than_a_second(tmp_path: Path) -
     )
     weights = rng.normal(0, 1, (64, 3, 7, 7)).astype(np.float32)
     trained = Trained(result, None, None, {}, (weights, weights + 1))
-    taken = []
+    cache, taken = Cache(1e9), []
 
     def write(folder: Path) -> None:
         folder.mkdir()
         start = time.thread_time()
-        artifacts.write(config, pictures, trained, Cache(1e9), folder)
+        artifacts.write(config, pictures, trained, cache, folder)
         taken.append(time.thread_time() - start)
 
     # In a thread beside the training, as in a run; the first draws with cold caches.

@@ -198,7 +198,7 @@ def test_the_report_names_what_diverged_and_ranks_it_nowhere(study: tuple[Path, 
     report = folder / "results" / "rates"
     text = (report / "report.md").read_text()
     assert text.startswith("# rates (INCOMPLETE: 1 of 2 runs finished, 1 diverged)")
-    assert "1 cell holds runs that diverged, and so is not ranked and in no comparison" in text
+    assert "1 cell has runs that diverged, and so is not ranked and in no comparison" in text
     assert "| – | 1e+30 | – | 0 |  | diverged |" in text
     lines = [line for line in text.splitlines() if "1e+30" in line]
     assert not any(re.search(r"\d%|\d %|points|\[\d", line) for line in lines), lines

@@ -145,7 +145,9 @@ def variance_of_sum(
     """The variance of the sum of a table divided by S I, and how well it is known.
 
     Args:
-        seeds, pictures, residual: mean squares of the two-way analysis, of shape (n,).
+        seeds: mean square of the seeds in the two-way analysis, of shape (n,).
+        pictures: that of the pictures.
+        residual: that of the rest.
         seed_freedom: degrees of freedom of the seeds' mean square.
         picture_freedom: of the pictures', of shape (n,).
 

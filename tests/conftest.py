@@ -1,6 +1,7 @@
 """Pictures, commands and studies that several tests share."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,10 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Where the tests were started in the background Ctrl-C is ignored, and so would be by the commands
+# that they start and stop.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The command of the README, whole: the study that most tests look at.
 MAIN_COMMAND = ["-m", "transfer=full,frozen,scratch", "reg=l1,l2"]

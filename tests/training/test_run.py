@@ -63,9 +63,10 @@ def test_a_run_that_can_not_start_has_failed_and_says_why(study: Study, tmp_path
 
 
 def test_a_run_that_diverges_names_the_settings_under_which_it_did(study: Study) -> None:
-    outcome, _ = train(asked("seed=2", "optimizer=sgd", "optimizer.lr=1e30"), study)
+    outcome, _ = train(asked("seed=2", "epochs=3", "optimizer=sgd", "optimizer.lr=1e38"), study)
     assert outcome.status == "failed"
-    assert outcome.error.startswith("diverged in epoch 1 at optimizer.lr=1e30 (")
+    assert outcome.error.startswith("diverged in epoch ")
+    assert " at optimizer.lr=1e38 (" in outcome.error
     assert status(outcome, study) == ("FAILED", outcome.error)
 
 

@@ -63,15 +63,6 @@ def command_and_imports(*arguments: str, cwd: Path) -> Said:
     return Said(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With -n, all tests of the main study run in one process, and so do those of each file."""
-    for item in items:
-        of_study = "main_study" in getattr(item, "fixturenames", ())
-        group = "main study" if of_study else str(item.path.relative_to(ROOT))
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Features are shared between the tests, and with nobody else."""

@@ -56,12 +56,6 @@ class Cache:
                 self._evict()
         return value
 
-    def clear(self) -> None:
-        """Release all values."""
-        with self._lock:
-            self._kept.clear()
-            self._n_bytes = 0
-
     def _evict(self) -> None:
         while self._n_bytes > self.limit_bytes:
             _, (_, n_bytes) = self._kept.popitem(last=False)

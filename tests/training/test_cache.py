@@ -56,15 +56,6 @@ def test_a_value_larger_than_the_limit_is_returned_and_not_kept(limit: float) ->
     assert cache.n_bytes == n_before == (1 if limit else 0)
 
 
-def test_clearing_releases_all() -> None:
-    cache, made = Cache(10), []
-    cache.get("a", maker(b"a", made), len)
-    cache.clear()
-    assert cache.n_bytes == 0
-    cache.get("a", maker(b"a", made), len)
-    assert len(made) == 2
-
-
 def test_an_error_while_a_value_is_made_leaves_the_cache_usable() -> None:
     cache = Cache(10)
 

@@ -19,7 +19,7 @@ def in_words(claim: Claim, difference: float = 0.01) -> str:
         claim = _turned(claim)
     found = claim.found
     one_seed = found.n_seeds == 1
-    scope = f"{_count(found.n_seeds, 'seed')}, {_count(found.n_pictures, 'picture')}"
+    scope = f"{count(found.n_seeds, 'seed')}, {count(found.n_pictures, 'picture')}"
     scope += _averaged_over(claim)
     if one_seed:
         scope += " (for new pictures, not for new seeds)"
@@ -88,7 +88,7 @@ def _no_verdict(claim: Claim) -> str:
 
 def _nothing_changed(claim: Claim) -> str:
     """What is said in place of a difference where the two sides answered the same."""
-    scope = f"{_count(claim.found.n_seeds, 'seed')}, {_count(claim.found.n_pictures, 'picture')}"
+    scope = f"{count(claim.found.n_seeds, 'seed')}, {count(claim.found.n_pictures, 'picture')}"
     if isinstance(claim, Interaction):
         other = claim.factors[1 - claim.factors.index(claim.idle)]
         return (
@@ -99,7 +99,7 @@ def _nothing_changed(claim: Claim) -> str:
     where = ""
     if isinstance(claim, LevelEffect) and claim.possible > 1:
         kind = "matched pair" if claim.matched == claim.possible else "complete matched pair"
-        where = f" in each of {_count(claim.matched, kind)} of cells"
+        where = f" in each of {count(claim.matched, kind)} of cells"
         where = f" in the one {kind} of cells" if claim.matched == 1 else where
     if claim.same == "right":
         return (
@@ -207,5 +207,6 @@ def _rough(number: int) -> str:
     return f"{-(-number // step) * step:,}"
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """(2, "seed") → "2 seeds"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

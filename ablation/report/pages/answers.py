@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from ablation.report.claims.claim import Claim, Interaction, LevelEffect, Levels, cell_name
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
-from ablation.report.claims.words import in_words, tuning_note
+from ablation.report.claims.words import count, in_words, tuning_note
 from ablation.report.pages.blocks import Block, Bullets, PageFigure, Text
 from ablation.report.pages.cell_text import accuracy
 from ablation.report.pages.claim_text import claim_factors, left_out
-from ablation.report.pages.numbers import count, listed
+from ablation.report.pages.numbers import listed
 
 #: Significant interactions in words, and cells that are named in a sentence.
 MOST_IN_WORDS = 8

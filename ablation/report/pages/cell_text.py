@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from ablation.report.claims.claim import cell_name
 from ablation.report.claims.groups import Group
 from ablation.report.claims.results import Results
+from ablation.report.claims.words import count
 from ablation.report.evidence.cells import Cell
 from ablation.report.pages.blocks import Text
-from ablation.report.pages.numbers import count, percent, with_interval
+from ablation.report.pages.numbers import percent, with_interval
 
 #: Rows of a table of cells on a page; cells.csv has all.
 MOST_ROWS = 60

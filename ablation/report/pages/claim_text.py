@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from ablation.report.claims.claim import CellContrast, Claim, Interaction, LevelEffect, cell_name
 from ablation.report.claims.results import Results
-from ablation.report.claims.words import tuning_note
-from ablation.report.pages.numbers import count, points
+from ablation.report.claims.words import count, tuning_note
+from ablation.report.pages.numbers import points
 
 
 def claim_factors(claim: Claim) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
+from ablation.report.claims.words import count
 from ablation.report.pages.answers import answers
 from ablation.report.pages.arms import integrity
 from ablation.report.pages.blocks import Block, Figures, Page, PageFigure, Section
 from ablation.report.pages.effects import effects, shares
 from ablation.report.pages.epoch import selection
 from ablation.report.pages.ledger import ledger
-from ablation.report.pages.numbers import count
 from ablation.report.pages.origin import origin
 from ablation.report.pages.overview import all_cells, what_was_compared
 from ablation.report.pages.pair_tables import pairs

@@ -8,10 +8,11 @@ from ablation.report.claims.claim import cell_name
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.optimism import Optimism
 from ablation.report.claims.results import Results
+from ablation.report.claims.words import count
 from ablation.report.evidence.cells import Cell
 from ablation.report.pages.blocks import Block, PageFigure, Table, Text
 from ablation.report.pages.cell_text import MOST_ROWS, rest_in_file
-from ablation.report.pages.numbers import count, percent, points, with_interval
+from ablation.report.pages.numbers import percent, points, with_interval
 from ablation.report.pages.pair_tables import entry_text
 
 

@@ -35,11 +35,6 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def count(number: int, noun: str) -> str:
-    """(2, "seed") → "2 seeds"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def listed(names: Iterable[str], most: int) -> str:
     """(["a", "b", "c"], 2) → "a; b; and 1 more"."""
     every = list(names)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from ablation.report.claims.results import Results
 from ablation.report.claims.tuning import LEARNING_RATE
+from ablation.report.claims.words import count
 from ablation.report.evidence.runs import level_of, params_of
 from ablation.report.pages.blocks import Block, Table, Text
 from ablation.report.pages.cell_text import (
@@ -13,7 +14,7 @@ from ablation.report.pages.cell_text import (
     n_diverged,
     rest_in_file,
 )
-from ablation.report.pages.numbers import count, listed
+from ablation.report.pages.numbers import listed
 
 #: Named even where they are the same in all runs, in this order.
 FACTORS = ("data", "model", "transfer", "reg", "optimizer", "scheduler")

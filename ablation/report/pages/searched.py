@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from ablation.report.claims.claim import cell_name
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
+from ablation.report.claims.words import count
 from ablation.report.evidence.cells import Cell, Tried
 from ablation.report.pages.blocks import Block, PageFigure, Table, Text
 from ablation.report.pages.cell_text import MOST_ROWS, n_diverged, rest_in_file
-from ablation.report.pages.numbers import count, listed, percent
+from ablation.report.pages.numbers import listed, percent
 
 #: Cells that are named in a sentence.
 MOST_NAMED = 8

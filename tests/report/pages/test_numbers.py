@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ablation.report.pages.numbers import count, duration, listed, p_value, percent, points
+from ablation.report.claims.words import count
+from ablation.report.pages.numbers import duration, listed, p_value, percent, points
 
 
 @pytest.mark.parametrize(("fraction", "text"), [(0.9542, "95.4"), (1.0, "100.0"), (np.nan, "–")])

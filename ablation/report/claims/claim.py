@@ -9,6 +9,9 @@ from ablation.report.claims.statistics import Contrast, MeanAccuracy
 Levels = tuple[str, ...]
 #: What two cells have in common on every picture: the class predicted, or only whether it is right.
 Same = Literal["", "right", "predictions"]
+#: What a report says of a difference: the sides are "different" (after correction), the "same"
+#: within the smallest difference of interest (equivalent), or the question is "open".
+Verdict = Literal["different", "same", "open"]
 #: How the learning rates of a claim's two sides were chosen: "each tuned" where every cell has its
 #: own best one, "some tuned" where only some cells have, "compared" where the rate is a factor,
 #: "fixed" where it is the same everywhere, "not needed" within one optimizer and transfer mode.
@@ -31,6 +34,7 @@ class Claim:
         found: the difference with its interval and p-value.
         corrected_p: the p-value after Holm's correction.
         n_claims: claims of the report, this one included.
+        margin: the smallest difference of interest, a fraction above 0.
         same: what its two sides have in common in every seed and every pair of cells: the predicted
             classes, only which predictions were right, or neither ("").
         tuning: how the learning rates of its sides were chosen.
@@ -39,14 +43,27 @@ class Claim:
     found: Contrast
     corrected_p: float
     n_claims: int
+    margin: float = 0.01
     same: Same = ""
     tuning: Tuning = "not needed"
 
     @property
+    def verdict(self) -> Verdict:
+        """Different, the same within the margin, or open.
+
+        The sides are the same where the interval lies inside the margin: two one-sided tests
+        (Schuirmann 1987, *J. Pharmacokinet. Biopharm.* 15:657).
+        """
+        found = self.found
+        # A corrected p-value is never below the raw one, so the interval then leaves out 0 too.
+        if self.corrected_p < 1 - found.confidence and found.excludes_zero:
+            return "different"
+        return "same" if -self.margin < found.low and found.high < self.margin else "open"
+
+    @property
     def is_significant(self) -> bool:
         """Whether the report says that there is a difference."""
-        # A corrected p-value is never below the raw one, so the interval then leaves out 0 too.
-        return self.corrected_p < 1 - self.found.confidence and self.found.excludes_zero
+        return self.verdict == "different"
 
 
 @dataclass(frozen=True, kw_only=True)

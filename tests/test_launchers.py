@@ -1,5 +1,6 @@
 """Launchers and sweepers of Hydra's plugins, and what is left of a study that is stopped."""
 
+import contextlib
 import os
 import re
 import signal
@@ -130,13 +131,18 @@ def run_until(
         env={**os.environ, "COLUMNS": "100", **(env or {})},
     )
     said, acted = "", False
-    for line in process.stdout:
-        said += line
-        if not acted and re.search(when, line):
-            act(process)
-            acted = True
-    assert acted, said
-    return process.wait(), said
+    try:
+        for line in process.stdout:
+            said += line
+            if not acted and re.search(when, line):
+                act(process)
+                acted = True
+        assert acted, said
+        return process.wait(), said
+    finally:
+        # Where the command hangs, the test ends by its time limit; nothing of it is left running.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("end", [of_a_group(signal.SIGINT), of_one(signal.SIGTERM)])

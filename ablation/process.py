@@ -1,5 +1,6 @@
 """A command's own process: its memory, its signals, and how it ends with a message."""
 
+import collections
 import contextlib
 import ctypes
 import gc
@@ -7,17 +8,28 @@ import os
 import shlex
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
+from typing import TYPE_CHECKING, TypeVar
 
 from ablation.errors import ConfigError, brief
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor, Future
+
+T = TypeVar("T")
+Item = TypeVar("Item")
 
 #: Options of `mallopt`, as in GNU's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 #: One Ctrl-C may arrive twice, from the terminal and from a parent process that forwards it.
 SAME_PRESS_SECONDS = 0.5
+#: A thread that waits for another looks this often whether it was stopped.
+WAIT_SECONDS = 0.1
 #: The environment variable with which a person asks Hydra, and so this command, for a traceback.
 WANTS_TRACEBACK = "HYDRA_FULL_ERROR"
 
@@ -66,11 +78,73 @@ def stop_on_signals() -> None:
             signal.signal(number, stop)
 
 
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A section that no signal of `stop_on_signals` leaves half done: the command stops after it.
+
+    For whatever takes a lock that other threads need. In Python's own `Condition`, and so in every
+    `Future`, a KeyboardInterrupt that comes just after the lock was taken leaves it locked for
+    ever, and whoever waits for that thread waits for ever, too.
+    """
+    stop = signal.getsignal(signal.SIGINT)
+    if not isinstance(stop, _Stop) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    stop.n_sections += 1
+    try:
+        yield
+    finally:
+        stop.n_sections -= 1
+        if stop.is_due and not stop.n_sections:
+            stop.is_due = False
+            raise KeyboardInterrupt
+
+
+def result(future: "Future[T]") -> T:
+    """A future's result; Ctrl-C ends the waiting without harm to the future.
+
+    Raises:
+        Exception: the future's own.
+    """
+    while True:
+        with uninterrupted():
+            with contextlib.suppress(TimeoutError):
+                return future.result(timeout=WAIT_SECONDS)
+            if future.done():  # It failed with a TimeoutError of its own.
+                return future.result()
+
+
+def results(
+    pool: "Executor", task: "Callable[[Item], T]", items: "Iterable[Item]"
+) -> "Iterator[T]":
+    """What a task gives for each item, in their order; Ctrl-C does no harm to the pool's threads.
+
+    Raises:
+        Exception: the task's own.
+    """
+    with uninterrupted():
+        waiting = collections.deque(pool.submit(task, item) for item in items)
+    try:
+        while waiting:
+            yield result(waiting.popleft())
+    finally:
+        with uninterrupted():
+            for future in waiting:
+                future.cancel()
+
+
 class _Stop:
-    """Handles the signals that stop a command; knows when the first one came."""
+    """Handles the signals that stop a command.
+
+    Attributes:
+        n_sections: sections that must not be interrupted and have begun, one inside the other.
+        is_due: whether the command is to be stopped at the end of the outermost one.
+    """
 
     def __init__(self) -> None:
         self._first: float | None = None
+        self.n_sections = 0
+        self.is_due = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -79,8 +153,11 @@ class _Stop:
             # Not with print: the signal may have interrupted another print.
             with contextlib.suppress(OSError):
                 os.write(2, b"stopping; a second Ctrl-C ends at once\n")
-            raise KeyboardInterrupt
-        if now - self._first > SAME_PRESS_SECONDS:
+            if self.n_sections:
+                self.is_due = True
+            else:
+                raise KeyboardInterrupt
+        elif now - self._first > SAME_PRESS_SECONDS:
             _end_at_once()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 from rich.console import Console
 
+from ablation import process
 from ablation.config import Config
 from ablation.errors import brief
 from ablation.progress import Progress
@@ -67,8 +68,10 @@ class Session:
             asked = self._run_of(job, composed)
             name, config = asked.name, asked.config
             progress.run_started(name, config.epochs)
-            client = store.connect(store.resolve_uri(config.tracking.uri))
-            study = store.open_study(client, str(config.study))
+            # The store's pool of connections is shared with the thread that writes.
+            with process.uninterrupted():
+                client = store.connect(store.resolve_uri(config.tracking.uri))
+                study = store.open_study(client, str(config.study))
             outcome = run.train(asked, study, self._shared(config), progress.epoch)
         # A setting that a sweeper chose, a store that went away: the other runs may still succeed.
         except Exception as error:

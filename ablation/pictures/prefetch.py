@@ -5,6 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from torch import Tensor
 
+from ablation import process
+
 
 class Prefetcher:
     """Runs tasks in threads, a few ahead of the one whose result is used."""
@@ -25,8 +27,9 @@ class Prefetcher:
             return
         waiting: list[Future[Tensor]] = []
         for task in tasks:
-            waiting.append(self._threads.submit(task))
+            with process.uninterrupted():
+                waiting.append(self._threads.submit(task))
             if len(waiting) > self._n_ahead:
-                yield waiting.pop(0).result()
+                yield process.result(waiting.pop(0))
         for future in waiting:
-            yield future.result()
+            yield process.result(future)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ablation import process
 from ablation.pictures.decode import Facts, Pixels, Reading, decode, read_and_decode
 
 
@@ -63,8 +64,8 @@ class Split:
         self.unreadable: list[str] = []
         self.bytes = 0
         with ThreadPoolExecutor() as threads:
-            results = threads.map(self._read_and_decode, pictures)
-            for picture, (content, result) in zip(pictures, results, strict=True):
+            decoded = process.results(threads, self._read_and_decode, pictures)
+            for picture, (content, result) in zip(pictures, decoded, strict=True):
                 self.contents.append(content)
                 if isinstance(result, str):
                     self.unreadable.append(f"{picture.name}: {result}")

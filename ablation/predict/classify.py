@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablation import process
 from ablation.predict.classifier import Classifier
 from ablation.predict.errors import PredictError
 
@@ -85,7 +86,9 @@ def _batches(
     with ThreadPoolExecutor() as threads:
         for first in range(0, len(paths), BATCH):
             part = paths[first : first + BATCH]
-            decoded = threads.map(lambda path: read_and_decode(path.read_bytes, reading)[1], part)
+            decoded = process.results(
+                threads, lambda path: read_and_decode(path.read_bytes, reading)[1], part
+            )
             yield list(zip(part, decoded, strict=True))
 
 

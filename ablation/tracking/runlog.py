@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ablation import process
 from ablation.tracking.origin import tags_of_origin
 
 if TYPE_CHECKING:
@@ -91,15 +92,17 @@ class RunLog:
         """
         pending, self._pending = self._pending, []
         for future in pending:
-            future.result()
+            process.result(future)
 
     def _submit(self, task: Callable[..., None], *args: Any) -> None:
-        self._pending.append(_writer().submit(task, *args))
+        with process.uninterrupted():
+            self._pending.append(_writer().submit(task, *args))
 
     def _raise_early(self) -> None:
-        for future in [future for future in self._pending if future.done()]:
-            self._pending.remove(future)
-            future.result()
+        with process.uninterrupted():
+            for future in [future for future in self._pending if future.done()]:
+                self._pending.remove(future)
+                future.result()
 
     def _start(
         self,
@@ -158,7 +161,9 @@ def _writer() -> ThreadPoolExecutor:
 
 def flush() -> None:
     """Wait until all runs of this process are written; errors are raised by `RunLog.wait`."""
-    _writer().submit(lambda: None).result()
+    with process.uninterrupted():
+        last = _writer().submit(lambda: None)
+    process.result(last)
 
 
 def _now() -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from ablation import process
 from ablation.report.evidence.source import Found, History
 from ablation.study.ledger import Plan
 from ablation.study.record import Run
@@ -79,16 +80,17 @@ class Stored:
         found: dict[str, T] = {}
         unreadable: dict[str, str] = {}
 
-        def attempt(run_id: str, folder: Path) -> T | str:
+        def attempt(run_id: str) -> T | str:
             try:
                 location = self._locations[run_id]
+                folder = Path(place) / run_id
                 return read(self._artifacts.first(run_id, location, names, folder))
             except (ArtifactError, PredictionError, OSError, UnicodeError) as error:
                 return str(error)
 
         with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(THREADS) as pool:
-            folders = [Path(place) / run_id for run_id in run_ids]
-            for run_id, value in zip(run_ids, pool.map(attempt, run_ids, folders), strict=True):
+            values = process.results(pool, attempt, run_ids)
+            for run_id, value in zip(run_ids, values, strict=True):
                 if isinstance(value, str):
                     unreadable[run_id] = value
                 else:

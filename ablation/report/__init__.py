@@ -62,8 +62,8 @@ def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
     found = gather(evidence, config)
     page = compose.compose(found, figures.draw(found))
     folder = results / evidence.study
-    own_figures, last = f"{render.FIGURES}/*.png", (render.HTML, render.MARKDOWN)
-    with replace.replaced(folder, own_figures, last) as fresh:
+    own, last = (f"{render.FIGURES}/*.png", *csv_files.SOME), (render.HTML, render.MARKDOWN)
+    with replace.replaced(folder, own, last) as fresh:
         csv_files.save(found, fresh)
         render.save(page, fresh)
         # What was kept on request must not stay as it was beside a newer report.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ablation.report.claims.moderation import SeedVariances
 from ablation.report.claims.statistics import Contrast, MeanAccuracy
 
 #: A cell by its levels, in the order of the factors.
@@ -19,6 +20,26 @@ Tuning = Literal["not needed", "each tuned", "some tuned", "compared", "fixed"]
 
 
 @dataclass(frozen=True)
+class Rules:
+    """By which rules a report makes its claims.
+
+    Attributes:
+        confidence: of intervals; all claims of a report hold together at it, between 0 and 1.
+        difference: the smallest difference of interest, in units of the score, above 0.
+        n_looks: how many times a study may be looked at whose seeds are added until its questions
+            are settled. Each look then has an equal part of the probability of an error: intervals
+            of differences are of level 1 - (1 - confidence) / n_looks, and p-values are multiplied
+            by n_looks. The look at which a claim's seeds end depends on the data, but at no look
+            is a p-value below t / n_looks with a probability above t / n_looks where there is no
+            difference, and so at all of them together with none above t (Bonferroni).
+    """
+
+    confidence: float = 0.95
+    difference: float = 0.01
+    n_looks: int = 1
+
+
+@dataclass(frozen=True)
 class CellMean:
     """A cell's mean accuracy over its seeds, with its interval."""
 
@@ -32,9 +53,9 @@ class Claim:
 
     Attributes:
         found: the difference with its interval and p-value.
-        corrected_p: the p-value after Holm's correction.
+        corrected_p: the p-value after Holm's correction and that for several looks.
         n_claims: claims of the report, this one included.
-        margin: the smallest difference of interest, a fraction above 0.
+        rules: by which the claim was made.
         same: what its two sides have in common in every seed and every pair of cells: the predicted
             classes, only which predictions were right, or neither ("").
         tuning: how the learning rates of its sides were chosen.
@@ -43,22 +64,27 @@ class Claim:
     found: Contrast
     corrected_p: float
     n_claims: int
-    margin: float = 0.01
+    rules: Rules = Rules()
     same: Same = ""
     tuning: Tuning = "not needed"
 
     @property
     def verdict(self) -> Verdict:
-        """Different, the same within the margin, or open.
+        """Different, the same within the smallest difference of interest, or open.
 
-        The sides are the same where the interval lies inside the margin: two one-sided tests
-        (Schuirmann 1987, *J. Pharmacokinet. Biopharm.* 15:657).
+        The sides are the same where the interval lies inside that difference on either side of 0:
+        two one-sided tests (Schuirmann 1987, *J. Pharmacokinet. Biopharm.* 15:657).
         """
-        found = self.found
+        found, margin = self.found, self.rules.difference
         # A corrected p-value is never below the raw one, so the interval then leaves out 0 too.
-        if self.corrected_p < 1 - found.confidence and found.excludes_zero:
+        if self.corrected_p < 1 - self.rules.confidence and found.excludes_zero:
             return "different"
-        return "same" if -self.margin < found.low and found.high < self.margin else "open"
+        return "same" if -margin < found.low and found.high < margin else "open"
+
+    @property
+    def n_cells(self) -> int:
+        """The cells that it takes another run of for one more seed."""
+        raise NotImplementedError
 
     @property
     def is_significant(self) -> bool:
@@ -73,6 +99,10 @@ class CellContrast(Claim):
     factors: tuple[str, ...]
     a: Levels
     b: Levels
+
+    @property
+    def n_cells(self) -> int:
+        return 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +123,10 @@ class LevelEffect(Claim):
     possible: int
     same_with: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def n_cells(self) -> int:
+        return 2 * self.matched
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction(Claim):
@@ -111,12 +145,17 @@ class Interaction(Claim):
     possible: int
     idle: str = ""
 
+    @property
+    def n_cells(self) -> int:
+        return 4 * self.matched
+
 
 @dataclass(frozen=True)
 class Comparison:
     """All that a report says about accuracies, in the order of the cells and factors given.
 
     Attributes:
+        prior: what the cells' seed variances have in common; None where nothing was shared.
         shares: factor → its share of the variance of the runs' accuracies; None unless the grid is
             full and the accuracies vary.
         n_claims: claims that are corrected together.
@@ -128,6 +167,7 @@ class Comparison:
     contrasts: tuple[CellContrast, ...]
     effects: tuple[LevelEffect, ...]
     interactions: tuple[Interaction, ...]
+    prior: SeedVariances | None
     shares: dict[str, float] | None
     n_claims: int
 

@@ -1,8 +1,9 @@
 """Makes every claim of a report from the right and wrong answers of its cells.
 
-A claim is a weighted sum of cells over the seeds that these share: a contrast of two cells, a
-level's effect against the baseline level, averaged over matched cells, or an interaction of two
-factors. All claims of a report form one family: their p-values are corrected together (Holm, with
+A claim is a weighted sum of cells over the seeds that these share, two at least: a contrast of two
+cells, a level's effect against the baseline level, averaged over matched cells, or an interaction
+of two factors. How far each differs between seeds is learned from all cells (`moderation`). All
+claims of a report form one family: their p-values are corrected together (Holm, with
 weights), and only what survives is significant. So where there is no true difference at all, at
 most 5 % of studies have a report with any significant claim.
 """
@@ -24,85 +25,152 @@ from ablation.report.claims.claim import (
     Interaction,
     LevelEffect,
     Levels,
+    Rules,
     Same,
 )
 from ablation.report.claims.correction import holm
-from ablation.report.claims.drafts import Draft, Grid, effects_of, interactions_of, pairs_of
+from ablation.report.claims.drafts import (
+    LEAST_SEEDS,
+    Draft,
+    Grid,
+    effects_of,
+    interactions_of,
+    pairs_of,
+)
+from ablation.report.claims.moderation import Expected, SeedVariances, moderated, of_sums
 from ablation.report.claims.shares import variance_shares
-from ablation.report.claims.statistics import Contrast, mean_effects, mean_interval
+from ablation.report.claims.statistics import (
+    Contrast,
+    mean_effects,
+    mean_interval,
+    score_interval,
+)
 
-#: Of all intervals; claims hold at 1 - CONFIDENCE together.
-CONFIDENCE = 0.95
 _VALUES_AT_ONCE = 2_000_000  # Entries of the tables that are analysed together: about 16 MB.
 
 
 def compare(
-    cells: Mapping[Levels, NDArray[np.bool_]],
+    cells: Mapping[Levels, NDArray[Any]],
     factors: Sequence[str],
     seeds: Mapping[Levels, Sequence[int]],
     baseline: Mapping[str, str] | None = None,
     predicted: Mapping[Levels, NDArray[np.integer]] | None = None,
+    rules: Rules = Rules(),  # noqa: B008, as it can't be changed
 ) -> Comparison:
     """Make every claim of a report.
 
-    Intervals are of 95 %, and all claims together hold at 5 %. With many cells not all pairs are
-    compared, see `drafts.ALL_PAIRS_UP_TO`.
+    With many cells not all pairs are compared, see `drafts.ALL_PAIRS_UP_TO`.
 
     Args:
-        cells: right or wrong, of shape (n_seeds, n_pictures), by the cell's levels in the order of
-            `factors`. All cells answer the same pictures in the same order. Cells may be missing.
+        cells: right or wrong, or a score, of each answer: of shape (n_seeds, n_pictures), by the
+            cell's levels in the order of `factors`. All cells answer the same pictures in the same
+            order. Cells may be missing.
         factors: their names.
         seeds: of each cell, the seed of each row of its table. Cells are paired on the seeds that
-            they share, and not compared if there are none.
+            they share, and not compared if these are fewer than two.
         baseline: of some or all factors, the level that the others are compared with; for the rest
             it is the first level.
         predicted: the predicted classes of some or all cells, of the shape of the cell's table;
             each number stands for the same class in all cells.
+        rules: the confidence, the smallest difference of interest, the number of looks.
 
     Raises:
         ValueError: a cell's key, table or seeds do not fit the others, or a baseline is unknown.
     """
     grid = Grid(cells, factors, seeds, baseline or {})
+    prior = _prior(grid)
     drafts = [*pairs_of(grid), *effects_of(grid), *interactions_of(grid)]
-    claims = _claims(grid, drafts, _Digests(grid, predicted or {}))
+    family = _Family(grid, prior, rules)
+    claims = family.claims(drafts, _Digests(grid, predicted or {}))
     return Comparison(
         factors=grid.factors,
         baseline=grid.baseline,
-        cells=tuple(
-            CellMean(cell, mean_interval(table, CONFIDENCE)) for cell, table in grid.tables.items()
-        ),
+        cells=tuple(family.mean(cell) for cell in grid.tables),
         contrasts=tuple(claim for claim in claims if isinstance(claim, CellContrast)),
         effects=tuple(claim for claim in claims if isinstance(claim, LevelEffect)),
         interactions=tuple(claim for claim in claims if isinstance(claim, Interaction)),
+        prior=prior,
         shares=_shares(grid),
         n_claims=claims[0].n_claims if claims else 0,
     )
 
 
-def _claims(grid: Grid, drafts: Sequence[Draft], rows: "_Digests") -> list[Claim]:
-    """Each draft with its contrast and its p-value, corrected for all of them."""
-    # A claim made twice, such as the only pair of a factor's levels, is one member of the family.
-    family: dict[tuple[object, ...], Draft] = {}
-    for draft in drafts:
-        family.setdefault(draft.identity, draft)
-    contrasts = _contrasts(grid, list(family.values()))
-    weights = _weights(drafts)
-    corrected = holm([found.p_value for found in contrasts], [weights[key] for key in family])
-    of_family = dict(zip(family, zip(contrasts, corrected, strict=True), strict=True))
-    claims = []
-    for draft in drafts:
-        found, corrected_p = of_family[draft.identity]
-        if draft.first_sign != family[draft.identity].first_sign:
-            found = found.reversed()
-        claim = draft.kind(
-            found=found,
-            corrected_p=float(corrected_p),
-            n_claims=len(family),
-            **draft.names,
-            **rows.in_common(draft),
-        )
-        claims.append(claim)
-    return claims
+def contrasts(grid: Grid, rules: Rules) -> list[CellContrast]:
+    """All pairs of cells that share seeds, however many, corrected together."""
+    drafts = list(pairs_of(grid, most_cells=len(grid.tables)))
+    claims = _Family(grid, _prior(grid), rules).claims(drafts, _Digests(grid, {}))
+    return [claim for claim in claims if isinstance(claim, CellContrast)]
+
+
+def _prior(grid: Grid) -> SeedVariances | None:
+    return moderated({c: table for c, table in grid.tables.items() if len(table) >= LEAST_SEEDS})
+
+
+class _Family:
+    """The claims of a report, which are corrected together."""
+
+    def __init__(self, grid: Grid, prior: SeedVariances | None, rules: Rules) -> None:
+        self._grid, self._prior, self._rules = grid, prior, rules
+        #: Of the intervals of differences.
+        self._confidence = 1 - (1 - rules.confidence) / rules.n_looks
+
+    def mean(self, cell: Levels) -> CellMean:
+        """A cell's mean score with its interval."""
+        table = self._grid.tables[cell]
+        is_known = self._prior is not None and cell in self._prior.place
+        expected = of_sums(self._prior, [{cell: 1.0}]) if is_known and self._prior else None
+        interval = mean_interval if table.dtype.kind == "i" else score_interval
+        return CellMean(cell, interval(table, self._rules.confidence, expected))
+
+    def claims(self, drafts: Sequence[Draft], rows: "_Digests") -> list[Claim]:
+        """Each draft with its contrast and its p-value, corrected for all of them."""
+        # A claim made twice, such as the only pair of a factor's levels, is one of the family.
+        family: dict[tuple[object, ...], Draft] = {}
+        for draft in drafts:
+            family.setdefault(draft.identity, draft)
+        contrasts = self._contrasts(list(family.values()))
+        weights = _weights(drafts)
+        p_values = [min(found.p_value * self._rules.n_looks, 1.0) for found in contrasts]
+        corrected = holm(p_values, [weights[key] for key in family])
+        of_family = dict(zip(family, zip(contrasts, corrected, strict=True), strict=True))
+        claims = []
+        for draft in drafts:
+            found, corrected_p = of_family[draft.identity]
+            if draft.first_sign != family[draft.identity].first_sign:
+                found = found.reversed()
+            claim = draft.kind(
+                found=found,
+                corrected_p=float(corrected_p),
+                n_claims=len(family),
+                rules=self._rules,
+                **draft.names,
+                **rows.in_common(draft),
+            )
+            claims.append(claim)
+        return claims
+
+    def _contrasts(self, drafts: Sequence[Draft]) -> list[Contrast]:
+        """The contrast of each draft, in order; tables of one shape are analysed together."""
+        grid = self._grid
+        alike: dict[tuple[int, float | None], list[int]] = {}
+        for n, draft in enumerate(drafts):
+            alike.setdefault((len(draft.seeds), _limit(grid, draft)), []).append(n)
+        found: dict[int, Contrast] = {}
+        for (n_seeds, limit), members in alike.items():
+            at_once = max(_VALUES_AT_ONCE // (n_seeds * grid.n_pictures), 1)
+            for start in range(0, len(members), at_once):
+                batch = members[start : start + at_once]
+                tables = np.stack([_differences(grid, drafts[n]) for n in batch])
+                expected = self._expected([drafts[n] for n in batch])
+                made = mean_effects(tables, self._confidence, limit, expected)
+                found.update(zip(batch, made, strict=True))
+        return [found[n] for n in range(len(drafts))]
+
+    def _expected(self, drafts: Sequence[Draft]) -> Expected | None:
+        if self._prior is None:
+            return None
+        sums = [{c: w / draft.matched for c, w in draft.weights.items()} for draft in drafts]
+        return of_sums(self._prior, sums)
 
 
 def _weights(drafts: Sequence[Draft]) -> dict[tuple[object, ...], float]:
@@ -174,25 +242,18 @@ class _Digests:
                     yield other, level
 
 
-def _contrasts(grid: Grid, drafts: Sequence[Draft]) -> list[Contrast]:
-    """The contrast of each draft, in order; tables of one shape are analysed together."""
-    alike: dict[tuple[int, float], list[int]] = {}
-    for n, draft in enumerate(drafts):
-        limit = 2.0 if draft.kind is Interaction else 1.0
-        alike.setdefault((len(draft.seeds), limit), []).append(n)
-    found: dict[int, Contrast] = {}
-    for (n_seeds, limit), members in alike.items():
-        at_once = max(_VALUES_AT_ONCE // (n_seeds * grid.n_pictures), 1)
-        for start in range(0, len(members), at_once):
-            batch = members[start : start + at_once]
-            tables = np.stack([_differences(grid, drafts[n]) for n in batch])
-            found.update(zip(batch, mean_effects(tables, CONFIDENCE, limit), strict=True))
-    return [found[n] for n in range(len(drafts))]
+def _limit(grid: Grid, draft: Draft) -> float | None:
+    """The largest possible difference; scores other than right and wrong have none."""
+    if any(grid.tables[cell].dtype.kind == "f" for cell in draft.weights):
+        return None
+    return 2.0 if draft.kind is Interaction else 1.0
 
 
 def _differences(grid: Grid, draft: Draft) -> NDArray[np.float64]:
-    # Computed in whole numbers until the division, so that equal answers give exactly 0.
-    total = np.zeros((len(draft.seeds), grid.n_pictures), dtype=np.int32)
+    # Right and wrong in whole numbers until the division, so that equal answers give exactly 0.
+    is_score = any(grid.tables[cell].dtype.kind == "f" for cell in draft.weights)
+    shape = (len(draft.seeds), grid.n_pictures)
+    total = np.zeros(shape, dtype=np.float64 if is_score else np.int32)
     for cell, weight in draft.weights.items():
         total += weight * grid.table(cell, draft.seeds)
     return total / draft.matched

@@ -17,12 +17,14 @@ from ablation.report.claims.claim import (
     Levels,
     cell_name,
 )
-from ablation.report.claims.statistics import right_or_wrong
+from ablation.report.claims.statistics import right_or_wrong, scores
 
 #: With more cells than this, each is compared with one only: the cell of all baseline levels, or
 #: the first of those nearest to it. It is chosen without looking at the results, so the choice
 #: needs no correction.
 ALL_PAIRS_UP_TO = 24
+#: Cells that share fewer are not compared: another seed could turn the difference round.
+LEAST_SEEDS = 2
 
 
 class Grid:
@@ -30,7 +32,8 @@ class Grid:
 
     Attributes:
         factors: their names.
-        tables: cell → 1 where right, 0 where wrong, of shape (n_seeds, n_pictures).
+        tables: cell → a score of each answer, of shape (n_seeds, n_pictures): 1 where right, 0
+            where wrong, or any other.
         rows: cell → seed → its row in the cell's table.
         levels: of each factor, in the order in which they first occur.
         baseline: factor → the level that the others are compared with.
@@ -38,7 +41,7 @@ class Grid:
 
     def __init__(
         self,
-        cells: Mapping[Levels, NDArray[np.bool_]],
+        cells: Mapping[Levels, NDArray[Any]],
         factors: Sequence[str],
         seeds: Mapping[Levels, Sequence[int]],
         baseline: Mapping[str, str],
@@ -46,7 +49,7 @@ class Grid:
         if len(set(factors)) != len(factors):
             raise ValueError(f"a factor is named twice: {', '.join(factors)}")
         self.factors = tuple(factors)
-        self.tables: dict[Levels, NDArray[np.int8]] = {}
+        self.tables: dict[Levels, NDArray[Any]] = {}
         self.rows: dict[Levels, dict[int, int]] = {}
         for cell, table in cells.items():
             name = f"cell ({cell_name(cell)})"
@@ -54,7 +57,10 @@ class Grid:
                 raise ValueError(f"{name} has {len(cell)} levels for {len(factors)} factors")
             if cell not in seeds:
                 raise ValueError(f"{name} has no seeds")
-            self.tables[cell] = right_or_wrong(table, name).astype(np.int8)
+            is_score = np.asarray(table).dtype.kind == "f"
+            self.tables[cell] = (
+                scores(table, name) if is_score else right_or_wrong(table, name).astype(np.int8)
+            )
             self.rows[cell] = {seed: row for row, seed in enumerate(seeds[cell])}
             if not len(self.rows[cell]) == len(seeds[cell]) == len(self.tables[cell]):
                 raise ValueError(
@@ -86,8 +92,8 @@ class Grid:
         """All levels of a factor except its baseline."""
         return [v for v in self.levels[at] if v != self.baseline[self.factors[at]]]
 
-    def table(self, cell: Levels, seeds: Sequence[int]) -> NDArray[np.int8]:
-        """1 where right, 0 where wrong, of shape (len(seeds), n_pictures)."""
+    def table(self, cell: Levels, seeds: Sequence[int]) -> NDArray[Any]:
+        """The scores of a cell's runs of these seeds, of shape (len(seeds), n_pictures)."""
         rows = self.rows[cell]
         return self.tables[cell][[rows[seed] for seed in seeds]]
 
@@ -130,10 +136,15 @@ class Draft:
         return terms, self.matched, frozenset(self.seeds)
 
 
-def pairs_of(grid: Grid) -> Iterator[Draft]:
-    """Contrasts of two cells that share a seed: all pairs, or each cell with one reference."""
+def pairs_of(grid: Grid, most_cells: int = ALL_PAIRS_UP_TO) -> Iterator[Draft]:
+    """Contrasts of two cells that share seeds: all pairs, or each cell with one reference.
+
+    Args:
+        grid: of cells.
+        most_cells: up to which all pairs are made.
+    """
     cells = list(grid.tables)
-    if len(cells) <= ALL_PAIRS_UP_TO:
+    if len(cells) <= most_cells:
         pairs = list(combinations(cells, 2))
     else:
         usual = tuple(grid.baseline.values())
@@ -141,7 +152,7 @@ def pairs_of(grid: Grid) -> Iterator[Draft]:
         pairs = [(cell, reference) for cell in cells if cell != reference]
     for a, b in pairs:
         seeds = grid.shared_seeds((a, b))
-        if seeds:
+        if len(seeds) >= LEAST_SEEDS:
             names = {"factors": grid.factors, "a": a, "b": b}
             yield Draft(CellContrast, names, {a: 1, b: -1}, 1, seeds, (((a, b),),))
 
@@ -187,7 +198,7 @@ def _averaged(
     terms: list[dict[Levels, int]],
     without: tuple[int, ...],
 ) -> Iterator[Draft]:
-    """The mean over the terms whose cells are all there and share seeds; nothing without any.
+    """The mean over the terms whose cells are all there and share seeds; none without any.
 
     All terms that are averaged must have the same seeds. Where some cells lack seeds that others
     have, the seeds are chosen so that most runs count: one failed run must not cost the other
@@ -198,9 +209,12 @@ def _averaged(
         for n, term in enumerate(terms)
         if all(cell in grid.tables for cell in term)
     }
-    if not any(shared.values()):
+    common = frozenset.intersection(*shared.values()) if shared else frozenset()
+    candidates = [
+        seeds for seeds in dict.fromkeys([common, *shared.values()]) if len(seeds) >= LEAST_SEEDS
+    ]
+    if not candidates:
         return
-    candidates = dict.fromkeys([frozenset.intersection(*shared.values()), *shared.values()])
 
     def runs(seeds: frozenset[int]) -> tuple[int, int]:
         return len(seeds) * sum(seeds <= others for others in shared.values()), len(seeds)

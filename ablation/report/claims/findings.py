@@ -10,6 +10,7 @@ from ablation.report.claims.claim import CellContrast, Levels, Tuning
 from ablation.report.claims.groups import Group
 from ablation.report.claims.optimism import Optimism, optimism
 from ablation.report.claims.pair_tables import PairTable, first_pair, other_pairs
+from ablation.report.claims.paired import Paired, paired
 from ablation.report.claims.tuning import with_tuning
 
 
@@ -23,6 +24,7 @@ class Findings(Group):
         beside_anchor: each other cell's levels → that cell minus the anchor.
         first_pair: tables of the first pair of factors, one for each combination of the others.
         other_pairs: tables of the other pairs, each averaged over the other factors.
+        paired: the pictures of each pair of cells that share one seed only.
         optimism: of the best epoch; None where no pictures were held back.
     """
 
@@ -30,6 +32,7 @@ class Findings(Group):
     beside_anchor: Mapping[Levels, CellContrast]
     first_pair: tuple[PairTable, ...]
     other_pairs: tuple[PairTable, ...]
+    paired: tuple[Paired, ...]
     optimism: Optimism | None
 
 
@@ -52,6 +55,7 @@ def findings(
         beside_anchor=_against(group, at),
         first_pair=tuple(first_pair(group)),
         other_pairs=tuple(other_pairs(group)),
+        paired=tuple(paired(group)),
         optimism=optimism(group, held_back),
     )
 

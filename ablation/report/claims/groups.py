@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ablation.report.claims.claim import Comparison, Levels
+from ablation.report.claims.claim import Comparison, Levels, Rules
 from ablation.report.claims.comparison import compare
+from ablation.report.claims.moderation import Expected, of_sums
 from ablation.report.claims.statistics import MeanAccuracy
 from ablation.report.evidence.answers import Answers
 from ablation.report.evidence.cells import Cell, DivergedCell
@@ -67,6 +68,11 @@ class Group:
         """The rows of these seeds in a table that has a row for each seed of a cell."""
         return right[[self._seeds[levels].index(seed) for seed in seeds]]
 
+    def expected(self, sums: Sequence[Mapping[Levels, float]]) -> Expected | None:
+        """What all cells let expect of the seeds of weighted sums of cells; None where nothing."""
+        prior = self.comparison.prior if self.comparison else None
+        return of_sums(prior, sums) if prior else None
+
     @cached_property
     def _seeds(self) -> dict[Levels, tuple[int, ...]]:
         return {cell.levels: cell.seeds for cell in self.cells}
@@ -99,6 +105,7 @@ def group(
     answers: Answers,
     factors: Mapping[str, tuple[str, ...]],
     baseline: Mapping[str, str],
+    rules: Rules,
 ) -> list[Group]:
     """Compare the cells that were evaluated on the same pictures.
 
@@ -108,6 +115,7 @@ def group(
         answers: of the runs.
         factors: those of the cells → their levels, in the order in which they were asked for.
         baseline: factor → the level that the others are compared with, else the first.
+        rules: by which claims are made.
     """
     by_levels = {cell.levels: cell for cell in cells}
     parts = tables_of_answers(cells, answers)
@@ -121,7 +129,10 @@ def group(
             name = f"{name} ({unread})" if name else unread
         compared, levels = _scope(members, factors, is_alone=len(parts) == 1)
         here = [one.levels for one in diverged_cells if _is_within(one.levels, levels)]
-        comparison = _comparison(members, right, answers, factors, baseline) if right else None
+        comparison = None
+        if right:
+            usual = _usual_levels(right, factors, baseline)
+            comparison = _comparison(members, right, answers, usual, rules)
         intervals = {mean.cell: mean.accuracy for mean in comparison.cells} if comparison else {}
         groups.append(
             Group(name, members, compared, levels, tuple(here), comparison, right, intervals)
@@ -152,25 +163,34 @@ def _is_within(cell: Levels, levels: Mapping[str, tuple[str, ...]]) -> bool:
     return all(level in known for level, known in zip(cell, levels.values(), strict=True))
 
 
-def _comparison(
-    members: Sequence[Cell],
+def _usual_levels(
     right: Mapping[Levels, NDArray[np.bool_]],
-    answers: Answers,
     factors: Mapping[str, Sequence[str]],
     baseline: Mapping[str, str],
-) -> Comparison:
+) -> dict[str, str]:
+    """Each factor → the level that the others are compared with, one that is there."""
     usual = {}
     for at, (factor, known) in enumerate(factors.items()):
         present = {levels[at] for levels in right}
         wanted = [baseline[factor]] if factor in baseline else []
         usual[factor] = next(level for level in (*wanted, *known) if level in present)
+    return usual
+
+
+def _comparison(
+    members: Sequence[Cell],
+    right: Mapping[Levels, NDArray[np.bool_]],
+    answers: Answers,
+    usual: Mapping[str, str],
+    rules: Rules,
+) -> Comparison:
     seeds = {cell.levels: cell.seeds for cell in members}
     predicted = {
         cell.levels: np.stack([answers.predicted[run_id] for run_id in cell.run_ids])
         for cell in members
         if cell.levels in right and all(run_id in answers.predicted for run_id in cell.run_ids)
     }
-    return compare(right, list(factors), seeds, usual, predicted)
+    return compare(right, list(usual), seeds, usual, predicted, rules)
 
 
 def _what_is_common(members: Sequence[Cell], cells: Sequence[Cell], factors: Sequence[str]) -> str:

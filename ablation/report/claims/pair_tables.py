@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ablation.report.claims.claim import Levels
 from ablation.report.claims.groups import Group
+from ablation.report.claims.moderation import Expected
 from ablation.report.claims.statistics import mean_effects
 
 #: Most pairs of factors that have tables.
@@ -134,7 +135,12 @@ def averages(group: Group, pair: tuple[str, str]) -> PairTable | None:
         }
         return PairTable(pair, rows, columns, diverged | _intervals(group, one), others)
     tables = [[group.answers_of(one[key], seeds) for one in matched.values()] for key in wanted]
-    entries = diverged | dict(zip(wanted, average_accuracies(tables), strict=True))
+    weights = [
+        {levels: 1 / len(matched) for levels in (one[key] for one in matched.values())}
+        for key in wanted
+    ]
+    expected = group.expected(weights) if len(seeds) > 1 else None
+    entries = diverged | dict(zip(wanted, average_accuracies(tables, expected), strict=True))
     return PairTable(pair, rows, columns, entries, {}, len(matched))
 
 
@@ -145,15 +151,18 @@ def _intervals(
     return {key: Entry(one.mean, one.low, one.high) for key, one in found.items()}
 
 
-def average_accuracies(tables: Sequence[Sequence[NDArray[np.bool_]]]) -> list[Entry]:
+def average_accuracies(
+    tables: Sequence[Sequence[NDArray[np.bool_]]], expected: Expected | None = None
+) -> list[Entry]:
     """The mean accuracy over the cells of each list, with its interval.
 
     Args:
         tables: lists of right or wrong, each of one shape (n_seeds, n_pictures).
+        expected: of each mean, what the cells of the study let expect of its seeds.
     """
     # Around 1/2: the method adds an answer on either side of the middle of its scale.
     centred = np.stack([np.mean(cells, axis=0) for cells in tables]) - 0.5
     return [
         Entry(found.difference + 0.5, found.low + 0.5, found.high + 0.5)
-        for found in mean_effects(centred, limit=0.5)
+        for found in mean_effects(centred, limit=0.5, expected=expected)
     ]

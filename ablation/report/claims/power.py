@@ -1,4 +1,4 @@
-"""How many seeds or pictures a difference would need to be significant."""
+"""How many seeds or pictures a difference would need to be found."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ablation.report.claims.two_way import critical_value, variance_of_sum
 
 @dataclass(frozen=True)
 class Needed:
-    """How much data would make `difference` significant.
+    """How much data would show a true `difference`.
 
     Attributes:
         difference: a fraction.
@@ -27,9 +27,9 @@ class Needed:
 
 
 def needed(found: Contrast, difference: float = 0.01, power: float = 0.8) -> Needed:
-    """About how much data would make a true `difference` significant, from the variance in `found`.
+    """About how much data would show a true `difference`, from the variance in `found`.
 
-    Significant means here that the interval of `found.confidence` leaves out 0 in a share `power`
+    Shown means here that the interval of `found.confidence` leaves out 0 in a share `power`
     of studies. The variance components are estimates, so the numbers are good to a factor of two.
 
     Args:
@@ -56,7 +56,7 @@ def needed(found: Contrast, difference: float = 0.01, power: float = 0.8) -> Nee
 
 
 def _detectable(found: Contrast, n_seeds: int, n_pictures: int, power: float) -> float:
-    """The difference that so much data would find significant in a share `power` of studies."""
+    """The difference that so much data would show in a share `power` of studies."""
     if found.n_seeds > 1 and n_seeds == 1:
         return np.inf
     parts, alpha = found.components, 1 - found.confidence
@@ -65,7 +65,8 @@ def _detectable(found: Contrast, n_seeds: int, n_pictures: int, power: float) ->
         np.array([residual + n_pictures * (parts.seed or 0.0)]),
         np.array([residual + n_seeds * parts.picture]),
         np.array([residual]),
-        seed_freedom=max(n_seeds - 1, 1),
+        # What was learned from other cells does not grow with the seeds.
+        seed_freedom=np.array([max(n_seeds - 1, 1) + found.shared_freedom]),
         picture_freedom=np.array([max(n_pictures - 1, 1)]),
     )
     error = np.sqrt(variance[0] / (n_seeds * n_pictures))

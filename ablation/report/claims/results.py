@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from ablation.config import ReportConfig
 from ablation.errors import ConfigError
-from ablation.report.claims import groups
-from ablation.report.claims.claim import Levels
+from ablation.report.claims import groups, price
+from ablation.report.claims.claim import Levels, Rules
 from ablation.report.claims.findings import Findings, findings
+from ablation.report.claims.price import Price
 from ablation.report.claims.statistics import MeanAccuracy, mean_interval
 from ablation.report.claims.tuning import tuning_of
 from ablation.report.evidence import answers, integrity, runs
@@ -44,6 +45,7 @@ class Results:
         histories: run id → metrics by epoch, of the cells whose curves are drawn.
         unreadable: run id → why its predictions can't be read, and where they were looked for.
         unread: run id → why its predictions of pictures held back, or its history, can't be read.
+        run_seconds: how long one run took; None where no times are known.
         n_probabilities: how many probabilities all finished runs predicted, estimated from the
             runs compared.
         config: how the report was asked for.
@@ -59,12 +61,20 @@ class Results:
     histories: Mapping[str, History]
     unreadable: Mapping[str, str]
     unread: Mapping[str, str]
+    run_seconds: float | None
     n_probabilities: int
     config: ReportConfig
 
     @property
     def factors(self) -> tuple[str, ...]:
         return tuple(self.runs.factors)
+
+    @property
+    def price(self) -> Price | None:
+        """What it takes to judge this study; None where its seeds are enough."""
+        most = max((cell.seeds for cell in self.cells), key=len, default=())
+        n_cells = len(self.cells) + len(self.diverged_cells)
+        return price.of_seeds(most, n_cells, self.run_seconds) if most else None
 
     @property
     def breaches(self) -> list[str]:
@@ -118,7 +128,9 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
     tuning = tuning_of(found, cells)
     compared = [
         findings(group, tested, tuning)
-        for group in groups.group(cells, diverged, answers, found.factors, config.baseline)
+        for group in groups.group(
+            cells, diverged, answers, found.factors, config.baseline, _rules(config)
+        )
     ]
     drawn = _drawn(found, compared)
     histories = evidence.histories(drawn)
@@ -135,6 +147,7 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
         histories=histories.read,
         unreadable=answers.unreadable,
         unread={**test_answers.unreadable, **histories.unreadable},
+        run_seconds=price.seconds_of_run(runs[0] for runs in found.ledger.finished.values()),
         n_probabilities=round(n_probabilities * n_finished / max(len(drawn), 1)),
         config=config,
     )
@@ -151,6 +164,10 @@ def _cells(
         if not diverged:
             return found, (cells, diverged_cells), both
         found = runs.set_aside(found, diverged, config.nuisance)
+
+
+def _rules(config: ReportConfig) -> Rules:
+    return Rules(difference=config.difference)
 
 
 def _held_back(cells: Sequence[Cell], answers: Answers) -> dict[Levels, NDArray[np.bool_]]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from ablation.report.claims.moderation import Expected
 from ablation.report.claims.two_way import (
     Components,
     critical_value,
@@ -39,6 +40,8 @@ class Contrast:
         n_seeds, n_pictures: of the table.
         confidence: of the interval, between 0 and 1.
         components: of the variance of one entry of the table.
+        shared_freedom: degrees of freedom of the variance between seeds that come from the other
+            cells of the study.
     """
 
     difference: float
@@ -49,6 +52,7 @@ class Contrast:
     n_pictures: int
     confidence: float
     components: Components
+    shared_freedom: float = 0.0
 
     @property
     def covers(self) -> Covers:
@@ -115,7 +119,12 @@ def mean_effect(values: ArrayLike, confidence: float = 0.95, limit: float = 1.0)
     return mean_effects(table[np.newaxis], confidence, limit)[0]
 
 
-def mean_effects(values: ArrayLike, confidence: float = 0.95, limit: float = 1.0) -> list[Contrast]:
+def mean_effects(
+    values: ArrayLike,
+    confidence: float = 0.95,
+    limit: float | None = 1.0,
+    expected: Expected | None = None,
+) -> list[Contrast]:
     """The mean of each of several tables, for new seeds and new pictures.
 
     The tables may be differences between two cells, such differences averaged over matched pairs of
@@ -125,7 +134,10 @@ def mean_effects(values: ArrayLike, confidence: float = 0.95, limit: float = 1.0
     Args:
         values: Of shape (n_tables, n_seeds, n_pictures), finite, at most `limit` in size.
         confidence: Of the intervals, between 0 and 1.
-        limit: The largest possible effect: 1 for a difference, 2 for a difference of differences.
+        limit: The largest possible effect: 1 for a difference of accuracies, 2 for a difference of
+            such differences; None for scores without a largest value.
+        expected: Of each table, what the cells of the study let expect of its seeds; None where
+            each table has only itself to learn from.
 
     Raises:
         ValueError: If the shape is another, a dimension is empty, or a value is out of range.
@@ -136,13 +148,14 @@ def mean_effects(values: ArrayLike, confidence: float = 0.95, limit: float = 1.0
         return []
     _, n_seeds, n_pictures = tables.shape
     n_differing = np.count_nonzero(np.abs(tables).max(axis=1) > 1e-9, axis=1)
-    fit = two_way(tables, size_where_differing(tables, n_differing), n_differing)
+    fit = two_way(tables, size_where_differing(tables, n_differing), n_differing, expected)
     p_value = p_value_of(np.abs(fit.mean) / fit.error, fit.sources)
     p_value = np.maximum(p_value, smallest_p(tables, n_differing))
     difference = tables.mean(axis=(1, 2))
     half = critical_value(1 - confidence, fit.sources) * fit.error
-    low = np.minimum(np.maximum(fit.mean - half, -limit), difference)
-    high = np.maximum(np.minimum(fit.mean + half, limit), difference)
+    most = np.inf if limit is None else limit
+    low = np.minimum(np.maximum(fit.mean - half, -most), difference)
+    high = np.maximum(np.minimum(fit.mean + half, most), difference)
     # Where the p-value says that there may be no difference, the interval must include 0.
     may_be_zero = p_value >= 1 - confidence
     low = np.where(may_be_zero, np.minimum(low, 0), low)
@@ -157,12 +170,17 @@ def mean_effects(values: ArrayLike, confidence: float = 0.95, limit: float = 1.0
             n_pictures=n_pictures,
             confidence=confidence,
             components=fit.components(n),
+            shared_freedom=max(float(fit.sources.seed_freedom[n]) - (n_seeds - 1), 0.0)
+            if n_seeds > 1
+            else 0.0,
         )
         for n in range(len(tables))
     ]
 
 
-def mean_interval(correct: ArrayLike, confidence: float = 0.95) -> MeanAccuracy:
+def mean_interval(
+    correct: ArrayLike, confidence: float = 0.95, expected: Expected | None = None
+) -> MeanAccuracy:
     """One cell's accuracy over its seeds and pictures, with an interval inside [0, 1].
 
     With one seed it is Wilson's interval for new pictures on these weights. With several it is
@@ -172,6 +190,7 @@ def mean_interval(correct: ArrayLike, confidence: float = 0.95) -> MeanAccuracy:
     Args:
         correct: Right or wrong, of shape (n_seeds, n_pictures): booleans, or 0 and 1.
         confidence: Of the interval, between 0 and 1.
+        expected: What the cells of the study let expect of this one's seeds.
 
     Raises:
         ValueError: If the table is empty, not of two dimensions, or not of right and wrong.
@@ -185,7 +204,10 @@ def mean_interval(correct: ArrayLike, confidence: float = 0.95) -> MeanAccuracy:
     else:
         # Around 1/2, so that the two pseudo-pictures are one right and one wrong throughout.
         fit = two_way(
-            table[np.newaxis].astype(np.float64) - 0.5, np.array([0.5]), np.array([n_pictures])
+            table[np.newaxis].astype(np.float64) - 0.5,
+            np.array([0.5]),
+            np.array([n_pictures]),
+            expected,
         )
         shrunk = 0.5 + fit.mean[0]
         answers = min(float(shrunk * (1 - shrunk) / fit.error[0] ** 2), float(table.size))
@@ -200,6 +222,33 @@ def mean_interval(correct: ArrayLike, confidence: float = 0.95) -> MeanAccuracy:
         high=max(min(float(centre + half), 1.0), mean),
         n_seeds=n_seeds,
         n_pictures=n_pictures,
+        confidence=confidence,
+    )
+
+
+def score_interval(
+    table: ArrayLike, confidence: float = 0.95, expected: Expected | None = None
+) -> MeanAccuracy:
+    """One cell's mean score over its seeds and pictures, with its interval.
+
+    Args:
+        table: A score of each answer, of shape (n_seeds, n_pictures), finite.
+        confidence: Of the interval, between 0 and 1.
+        expected: What the cells of the study let expect of this one's seeds.
+
+    Raises:
+        ValueError: If the table is empty, not of two dimensions, or holds what is not a number.
+    """
+    values = scores(table, "table")
+    # Around the mean: the method adds an answer on either side of the middle of its scale.
+    centre = float(values.mean())
+    (found,) = mean_effects(values[np.newaxis] - centre, confidence, None, expected)
+    return MeanAccuracy(
+        mean=centre,
+        low=centre + found.low,
+        high=centre + found.high,
+        n_seeds=found.n_seeds,
+        n_pictures=found.n_pictures,
         confidence=confidence,
     )
 
@@ -223,16 +272,34 @@ def right_or_wrong(table: ArrayLike, name: str) -> NDArray[np.bool_]:
     return values.astype(np.bool_)
 
 
-def _checked_tables(values: ArrayLike, limit: float) -> Floats:
+def scores(table: ArrayLike, name: str) -> Floats:
+    """`table` as floats of shape (n_seeds, n_pictures).
+
+    Raises:
+        ValueError: If it is empty, not of two dimensions, or holds what is not a finite number;
+            the message begins with `name`.
+    """
+    values = np.asarray(table, dtype=np.float64)
+    if values.ndim != 2 or not values.size:
+        raise ValueError(f"{name} has shape {values.shape}, not (n_seeds, n_pictures)")
+    if not np.all(np.isfinite(values)):
+        raise ValueError(f"{name} holds a score that is not a finite number")
+    return values
+
+
+def _checked_tables(values: ArrayLike, limit: float | None) -> Floats:
     tables = np.asarray(values)
     if tables.ndim != 3 or 0 in tables.shape[1:]:
         raise ValueError(f"values has shape {tables.shape}, not (n_tables, n_seeds, n_pictures)")
     if tables.dtype.kind not in "biuf":
         raise ValueError(f"values are of type {tables.dtype}, not numbers")
     tables = tables.astype(np.float64, copy=False)
-    # Rounding of averages may go slightly beyond the limit. NaN compares false with everything.
-    if tables.size and not (np.abs(tables).max() <= limit * (1 + 1e-9)):
-        raise ValueError(f"values holds one that is not a number, or is above {limit:g} in size")
+    # Rounding of averages may go slightly beyond the limit.
+    largest = np.abs(tables).max() if tables.size else 0.0
+    if not np.isfinite(largest):
+        raise ValueError("values holds one that is not a finite number")
+    if limit is not None and largest > limit * (1 + 1e-9):
+        raise ValueError(f"values holds one that is above {limit:g} in size")
     return tables
 
 

@@ -25,6 +25,9 @@ additions keep its coverage where seeds are few or accuracies are near 100 %:
   side with probability 2^(1-k), so no p-value is below that; with one seed none is below McNemar's
   exact one. The interval reaches to 0 wherever the p-value says that 0 is possible.
 
+Where a study has several cells, the seeds' part is not estimated from the table alone: `moderation`
+says what the cells let expect, and `_with_expected` how the two are combined.
+
 Differences and accuracies are fractions throughout (0.01 is one point). How well all of this holds
 on simulated studies with known truth is in `results/calibration/`.
 """
@@ -35,11 +38,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from ablation.report.claims.moderation import Expected
+
 Floats = NDArray[np.float64]
 
 _PSEUDO_PICTURES = 2
 _BEND = 4.0  # See "Critical value" above; 0 is Howe's interval.
 _LEAST_OF_SEEDS = 0.6
+_LEAST_RATIO = 0.02  # Of the residuals of two runs that hardly differ.
 # Where the sides differ on few pictures, only these say how much pictures vary. All pictures on
 # which the sides agree count together as this many more.
 _AGREEING = 20
@@ -83,13 +89,20 @@ class TwoWay:
         )
 
 
-def two_way(tables: Floats, size: Floats, n_differing: NDArray[np.int_]) -> TwoWay:
+def two_way(
+    tables: Floats,
+    size: Floats,
+    n_differing: NDArray[np.int_],
+    expected: Expected | None = None,
+) -> TwoWay:
     """Analyse tables after adding two pseudo-pictures to each.
 
     Args:
         tables: of shape (n, n_seeds, n_pictures).
         size: of the pseudo-pictures, which are +size and -size under every seed; shape (n,).
         n_differing: on how many pictures the sides of each table differ; shape (n,).
+        expected: of each table, what the cells of the study let expect; None where a table has
+            only itself to learn from.
     """
     n_tables, n_seeds, n_pictures = tables.shape
     n_augmented = n_pictures + _PSEUDO_PICTURES
@@ -101,17 +114,23 @@ def two_way(tables: Floats, size: Floats, n_differing: NDArray[np.int_]) -> TwoW
     between_pictures = n_seeds * np.sum((of_pictures - mean[:, None]) ** 2, axis=1)
     pictures = between_pictures / (n_augmented - 1)
     seeds = residual = np.zeros(n_tables)
+    freedom = np.full(n_tables, max(n_seeds - 1.0, 1.0))
     if n_seeds > 1:
         between_seeds = n_augmented * np.sum((of_seeds - mean[:, None]) ** 2, axis=1)
         squares = np.einsum("nsi,nsi->n", tables, tables) + 2 * n_seeds * size**2
         rest = squares - n_seeds * n_augmented * mean**2 - between_pictures - between_seeds
         seeds = between_seeds / (n_seeds - 1)
         residual = np.maximum(rest, 0) / ((n_seeds - 1) * (n_augmented - 1))
+        if expected is not None:
+            # A variance of means over the pictures as the mean square that it would give here.
+            scale = n_pictures**2 / n_augmented
+            likeness = residual * (n_augmented - 1) / max(n_pictures - 1, 1)
+            seeds, freedom = _with_expected(seeds, likeness, scale, n_seeds - 1, expected)
     variance, sources = variance_of_sum(
         seeds,
         pictures,
         residual,
-        seed_freedom=max(n_seeds - 1, 1),
+        seed_freedom=freedom,
         picture_freedom=np.minimum(n_augmented - 1, n_differing + _AGREEING),
     )
     return TwoWay(
@@ -124,12 +143,39 @@ def two_way(tables: Floats, size: Floats, n_differing: NDArray[np.int_]) -> TwoW
     )
 
 
+def _with_expected(
+    seeds: Floats, residual: Floats, scale: float, own: int, expected: Expected
+) -> tuple[Floats, Floats]:
+    """The seeds' mean square of tables, combined with what their cells let expect.
+
+    The cells' variances add up where their runs are independent. Runs of one seed may be much
+    alike, though: then their answers to single pictures are, too, so that the residual of their
+    difference is smaller than those of its sides together. By that ratio, which many pictures make
+    precise, the expected variance is reduced, and so is its weight beside the table's own.
+
+    Args:
+        seeds: the tables' own mean squares, of shape (n,).
+        residual: their residual mean squares, of shape (n,).
+        scale: mean square / variance of the means over the pictures.
+        own: degrees of freedom of `seeds`.
+        expected: of each table.
+
+    Returns:
+        The mean squares and their degrees of freedom, of shape (n,).
+    """
+    alike = np.clip(residual / np.maximum(expected.residual, _TINY), _LEAST_RATIO, 1)
+    ratio = np.where(expected.residual > 0, alike, 1.0)
+    weight = expected.freedom * ratio
+    combined = (weight * ratio * expected.variance * scale + own * seeds) / (weight + own)
+    return combined, np.maximum(np.minimum(expected.freedom, weight + own), own)
+
+
 @dataclass(frozen=True)
 class Sources:
     """What the variance of a mean consists of, and how well each part is known; shapes (n,)."""
 
     seed_share: Floats  # Of the variance, between 0 and 1.
-    seed_freedom: int
+    seed_freedom: Floats
     picture_ratio: Floats  # What the pictures' mean square alone would give, over the variance.
     picture_freedom: NDArray[np.int_]
 
@@ -139,7 +185,7 @@ def variance_of_sum(
     pictures: Floats,
     residual: Floats,
     *,
-    seed_freedom: int,
+    seed_freedom: Floats,
     picture_freedom: NDArray[np.int_],
 ) -> tuple[Floats, Sources]:
     """The variance of the sum of a table divided by S I, and how well it is known.
@@ -148,7 +194,7 @@ def variance_of_sum(
         seeds: mean square of the seeds in the two-way analysis, of shape (n,).
         pictures: that of the pictures.
         residual: that of the rest.
-        seed_freedom: degrees of freedom of the seeds' mean square.
+        seed_freedom: degrees of freedom of the seeds' mean square, of shape (n,).
         picture_freedom: of the pictures', of shape (n,).
 
     Returns:

@@ -3,39 +3,39 @@
 from dataclasses import replace
 
 from ablation.report.claims.claim import CellContrast, Claim, Interaction, LevelEffect
-from ablation.report.claims.power import needed
+from ablation.report.claims.power import Needed, needed
 from ablation.report.claims.statistics import Contrast
 
 
-def in_words(claim: Claim, difference: float = 0.01) -> str:
+def in_words(claim: Claim, seconds: float | None = None) -> str:
     """One sentence that says no more than the claim does.
 
     Args:
         claim: Any claim of a comparison.
-        difference: A fraction above 0. For a claim that is not significant, the sentence says how
-            much data it would take to detect a difference of this size.
+        seconds: That one more run takes, as far as is known. Where the claim is open, the sentence
+            says how much data would settle whether there is a difference of the size of interest,
+            and what the seeds would cost.
     """
     if claim.found.difference < 0:  # Name the better one first.
         claim = _turned(claim)
     found = claim.found
-    one_seed = found.n_seeds == 1
     scope = f"{count(found.n_seeds, 'seed')}, {count(found.n_pictures, 'picture')}"
     scope += _averaged_over(claim)
-    if one_seed:
-        scope += " (for new pictures, not for new seeds)"
-    start = "on these weights, " if one_seed else ""
     if claim.same:
         return _nothing_changed(claim)
     ending = _where_nothing_changed(claim)
-    if claim.is_significant:
-        return f"{start}{_verdict(claim, _figures(found))}, {scope}{ending}"
-    sentence = f"{start}{_no_verdict(claim)}: {_figures(found)}, {scope}"
+    match claim.verdict:
+        case "different":
+            return f"{_different(claim, _figures(found))}, {scope}{ending}"
+        case "same":
+            return f"{_equivalent(claim)}: {_figures(found)}, {scope}{ending}"
+    sentence = f"open: {_open(claim)} is {_figures(found)}, {scope}"
     if found.excludes_zero:
         sentence += (
-            f"; corrected p = {claim.corrected_p:.2g} for all {claim.n_claims:,} comparisons of"
-            " this report"
+            f"; its own interval excludes 0, but corrected p = {claim.corrected_p:.2g} for all"
+            f" {claim.n_claims:,} comparisons of this report"
         )
-    return f"{sentence}; {_what_it_takes(found, difference)}{ending}"
+    return f"{sentence}; {_what_it_takes(claim, seconds)}{ending}"
 
 
 def tuning_note(claim: Claim) -> str:
@@ -66,7 +66,7 @@ def _turned(claim: Claim) -> Claim:
     raise TypeError(f"not a claim of a report: {claim!r}")
 
 
-def _verdict(claim: Claim, figures: str) -> str:
+def _different(claim: Claim, figures: str) -> str:
     if isinstance(claim, Interaction):
         lead, here, there = _interaction_names(claim)
         return f"{lead} is {figures} higher with {here} than with {there}"
@@ -74,16 +74,21 @@ def _verdict(claim: Claim, figures: str) -> str:
     return f"{better} beats {worse}{beside} by {figures}"
 
 
-def _no_verdict(claim: Claim) -> str:
+def _equivalent(claim: Claim) -> str:
+    within = f"the same within {points_in_words(claim.rules.difference)}"
     if isinstance(claim, Interaction):
         lead, here, there = _interaction_names(claim)
-        difference = f"difference in {lead} between {here} and {there}"
-    else:
-        one, other, beside = _sides(claim)
-        difference = f"difference between {one} and {other}{beside}"
-    if claim.found.excludes_zero:
-        return f"the {difference} is significant only before correction"
-    return f"no evidence of a {difference}"
+        return f"{lead} is {within} with {here} and with {there}"
+    one, other, beside = _sides(claim)
+    return f"{one} and {other}{beside} are {within}"
+
+
+def _open(claim: Claim) -> str:
+    if isinstance(claim, Interaction):
+        lead, here, there = _interaction_names(claim)
+        return f"({lead} with {here}) minus (that with {there})"
+    one, other, beside = _sides(claim)
+    return f"{one} minus {other}{beside}"
 
 
 def _nothing_changed(claim: Claim) -> str:
@@ -177,28 +182,44 @@ def _figures(found: Contrast) -> str:
     return f"{points(found.difference)} {unit} [{points(found.low)}, {points(found.high)}]"
 
 
-def _what_it_takes(found: Contrast, difference: float) -> str:
-    points = f"{100 * difference:g}"
-    task = f"to detect a difference of {points} {'point' if points == '1' else 'points'}"
+def _what_it_takes(claim: Claim, seconds: float | None) -> str:
+    found, difference = claim.found, claim.rules.difference
+    task = f"settle whether it is {points_in_words(difference)} or more"
     need = needed(found, difference)
     seeds = need.seeds and f"about {_rough(need.seeds)} seeds"
     pictures = need.pictures and f"{_rough(need.pictures)} pictures"
-    if found.n_seeds == 1:
-        if not need.pictures or need.pictures <= found.n_pictures:
-            return f"these pictures are enough {task} on these weights; other seeds may differ"
-        return (
-            f"about {pictures} would be needed {task} on these weights,"
-            " and more seeds to say anything about others"
-        )
     if need.seeds and need.seeds <= found.n_seeds:
-        return f"that is enough {task} in a single comparison"
+        return f"in a single comparison, that is enough to detect {points_in_words(difference)}"
     if seeds and pictures:
-        return f"{seeds} or {pictures} would be needed {task}"
+        return f"{seeds}{_price(claim, need, seconds)} or {pictures} would {task}"
     if seeds:
-        return f"{seeds} would be needed {task}; more pictures alone would not be enough"
+        price = _price(claim, need, seconds)
+        return f"{seeds}{price} would {task}; more pictures alone would not"
     if pictures:
-        return f"about {pictures} would be needed {task}; more seeds alone would not be enough"
-    return f"neither more seeds alone nor more pictures alone would be enough {task}: it takes both"
+        return f"about {pictures} would {task}; more seeds alone would not"
+    return f"it takes both more seeds and more pictures to {task}"
+
+
+def _price(claim: Claim, need: Needed, seconds: float | None) -> str:
+    """What the seeds that a claim lacks cost: " (18 more runs, about 3 minutes)"."""
+    if seconds is None or need.seeds is None:
+        return ""
+    n_runs = claim.n_cells * (need.seeds - claim.found.n_seeds)
+    return f" ({_rough(n_runs)} more {noun(n_runs, 'run')}, {about(n_runs * seconds)})"
+
+
+def about(seconds: float) -> str:
+    """A time as people say it: "about 40 seconds", "about 3 minutes", "about 5 hours"."""
+    sizes = (("hour", 3600), ("minute", 60), ("second", 1))
+    unit, size = next((one for one in sizes if seconds >= 1.5 * one[1]), sizes[-1])
+    number = max(round(seconds / size), 1)
+    return f"about {_rough(number)} {noun(number, unit)}"
+
+
+def points_in_words(fraction: float) -> str:
+    """0.01 → "1 point", 0.025 → "2.5 points"."""
+    points = f"{100 * fraction:g}"
+    return f"{points} {'point' if points == '1' else 'points'}"
 
 
 def _rough(number: int) -> str:
@@ -207,6 +228,11 @@ def _rough(number: int) -> str:
     return f"{-(-number // step) * step:,}"
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, name: str) -> str:
     """(2, "seed") → "2 seeds"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun(number, name)}"
+
+
+def noun(number: int, name: str) -> str:
+    """(2, "seed") → "seeds"."""
+    return name if number == 1 else f"{name}s"

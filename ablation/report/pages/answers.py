@@ -3,18 +3,26 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
-from ablation.report.claims.claim import Claim, Interaction, LevelEffect, Levels, cell_name
+from ablation.report.claims.claim import (
+    Claim,
+    Interaction,
+    LevelEffect,
+    Levels,
+    Verdict,
+    cell_name,
+)
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
-from ablation.report.claims.words import count, in_words, tuning_note
+from ablation.report.claims.words import count, in_words, points_in_words, tuning_note
+from ablation.report.evidence.cells import Cell
 from ablation.report.pages.blocks import Block, Bullets, PageFigure, Text
 from ablation.report.pages.cell_text import accuracy
 from ablation.report.pages.claim_text import claim_factors, left_out
 from ablation.report.pages.numbers import listed
 
-#: Significant interactions in words, and cells that are named in a sentence.
+#: Interactions in words, and cells that are named in a sentence.
 MOST_IN_WORDS = 8
-#: Up to this many interactions are put into words even where they are not significant.
+#: Up to this many interactions are put into words even where they are open.
 FEW = 4
 
 
@@ -31,11 +39,25 @@ def answers(results: Results, group: Findings, figures: Sequence[PageFigure]) ->
         )
     elif group.comparison is None:
         yield Text("Without predictions, no difference between these cells can be judged.")
+    elif not group.comparison.contrasts:
+        yield Text(not_judged(results))
     else:
         items = list(_effects(results, group.comparison.effects))
         items += _interactions(results, group.comparison.interactions)
         items.append(("best cell", _best_cell(results, group)))
         yield Bullets(tuple(items))
+
+
+def not_judged(results: Results) -> str:
+    """What is said in place of verdicts where the cells share fewer than two seeds."""
+    price = results.price
+    adds = (
+        f" {price}." if price else " Each cell needs runs of two seeds at least, the same in all."
+    )
+    return (
+        "One seed says nothing about levels: another seed, processor or version of a library may "
+        f"rank these cells otherwise.{adds}"
+    )
 
 
 def _effects(results: Results, claims: Sequence[LevelEffect]) -> Iterator[tuple[str, str]]:
@@ -56,23 +78,26 @@ def _effects(results: Results, claims: Sequence[LevelEffect]) -> Iterator[tuple[
 
 def _sentence(results: Results, claim: Claim) -> str:
     notes = [left_out(results, claim), tuning_note(claim)]
-    return "; ".join([in_words(claim, results.config.difference), *filter(None, notes)]) + "."
+    return "; ".join([in_words(claim, results.run_seconds), *filter(None, notes)]) + "."
 
 
 def _interactions(results: Results, claims: Sequence[Interaction]) -> Iterator[tuple[str, str]]:
-    """The significant ones, the largest first; the others in words too where they are few."""
-    significant = [claim for claim in claims if claim.is_significant]
-    others = [claim for claim in claims if not claim.is_significant]
-    significant.sort(key=lambda claim: -abs(claim.found.difference))
-    for claim in [*significant[:MOST_IN_WORDS], *(others if len(others) <= FEW else [])]:
+    """Those that are there, the largest first; the others in words too where they are few."""
+    different = [claim for claim in claims if claim.verdict == "different"]
+    others = [claim for claim in claims if claim.verdict != "different"]
+    different.sort(key=lambda claim: -abs(claim.found.difference))
+    for claim in [*different[:MOST_IN_WORDS], *(others if len(others) <= FEW else [])]:
         yield claim_factors(claim), _sentence(results, claim)
-    n_more = len(significant) - MOST_IN_WORDS
+    n_more = len(different) - MOST_IN_WORDS
     if n_more > 0:
-        yield "interactions", f"{n_more} more are significant; they are in the table below."
+        yield "interactions", f"{n_more} more are in the table below."
     if len(others) > FEW:
+        n_open = sum(claim.verdict == "open" for claim in others)
+        n_same = len(others) - n_open
+        same = f" and {n_same} are the same within the difference of interest" if n_same else ""
         yield (
             "interactions",
-            f"{len(others)} of {len(claims)} are not significant; they are in the table below.",
+            f"of {len(claims)}, {n_open} are open{same}; they are in the table below.",
         )
 
 
@@ -83,22 +108,34 @@ def _best_cell(results: Results, group: Findings) -> str:
         start += " among the cells in which no run diverged"
     beside, anchor = group.beside_anchor, group.anchor
 
-    def is_significant(levels: Levels) -> bool:
-        return levels in beside and beside[levels].is_significant
+    def verdict(levels: Levels) -> Verdict:
+        return beside[levels].verdict if levels in beside else "open"
 
     if anchor != first.levels:
         assert anchor is not None
-        is_open = first.levels in beside and not is_significant(first.levels)
-        ending = ", which is not significantly better than the reference" if is_open else ""
+        is_open = first.levels in beside and verdict(first.levels) == "open"
+        ending = "; whether it is better than the reference is open" if is_open else ""
         return (
             f"{start}{ending}. With this many cells, each is compared with one only: the reference "
             f"{cell_name(anchor)}, which was not chosen by its result."
         )
-    open_ones = [cell for cell in others if not is_significant(cell.levels)]
-    if not open_ones:
-        return f"{start}. It is significantly better than every other cell."
-    names = listed((cell_name(cell.levels) for cell in open_ones), MOST_IN_WORDS)
-    if len(open_ones) == len(others):
-        return f"{start}. It is not significantly better than any other cell: {names}."
-    of = f"{len(open_ones)} of the {len(others)} others"
-    return f"{start}. It is not significantly better than {of}: {names}."
+    by_verdict: dict[Verdict, list[Cell]] = {"different": [], "same": [], "open": []}
+    for cell in others:
+        by_verdict[verdict(cell.levels)].append(cell)
+    if len(by_verdict["different"]) == len(others):
+        return f"{start}. It is better than every other cell."
+    parts = []
+    if by_verdict["different"]:
+        parts.append(
+            f"It is better than {len(by_verdict['different'])} of the {len(others)} others"
+        )
+    within = points_in_words(results.config.difference)
+    for cells, relation in (
+        (by_verdict["same"], f"it is the same within {within} as"),
+        (by_verdict["open"], "it is open whether it is better than"),
+    ):
+        if cells:
+            names = listed((cell_name(cell.levels) for cell in cells), MOST_IN_WORDS)
+            parts.append(f"{relation} {count(len(cells), 'other')}: {names}")
+    text = "; ".join(parts)
+    return f"{start}. {text[0].upper()}{text[1:]}."

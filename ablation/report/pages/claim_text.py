@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ablation.report.claims.claim import CellContrast, Claim, Interaction, LevelEffect, cell_name
 from ablation.report.claims.results import Results
-from ablation.report.claims.words import count, tuning_note
+from ablation.report.claims.words import count, points_in_words, tuning_note
 from ablation.report.pages.numbers import points
 
 
@@ -53,12 +53,9 @@ def verdict(claim: Claim) -> str:
     """In a few words; with a dagger where the learning rate may be the reason."""
     if claim.same:
         return verdict_of_same(claim)
-    if claim.is_significant:
-        words = "significant"
-    elif claim.found.excludes_zero:
-        words = "significant only before correction"
-    else:
-        words = "no evidence of a difference"
+    words: str = claim.verdict
+    if words == "same":
+        words = f"the same within {points_in_words(claim.rules.difference)}"
     return f"{words} †" if tuning_note(claim) else words
 
 

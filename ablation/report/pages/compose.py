@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
 from ablation.report.claims.words import count
+from ablation.report.pages import paired
 from ablation.report.pages.answers import answers
 from ablation.report.pages.arms import integrity
 from ablation.report.pages.blocks import Block, Figures, Page, PageFigure, Section
@@ -46,6 +47,7 @@ def compose(results: Results, figures: Sequence[Figures]) -> Page:
         *of_groups("Answers", answers),
         *of_groups("Ranking", ranking, "ranking"),
         *of_groups("Pairs of factors", pairs, "pairs"),
+        *of_groups("Paired pictures", paired.pictures),
         *of_groups("Effects", effects, "effects"),
         *of_groups("Shares of variance", shares),
         *of_groups("Selection of the epoch", selection),

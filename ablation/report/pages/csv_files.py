@@ -1,4 +1,4 @@
-"""The columns of runs.csv, cells.csv and contrasts.csv, which are for programs.
+"""The columns of runs.csv, cells.csv, contrasts.csv and pairs.csv, which are for programs.
 
 Accuracies and differences are fractions, times are seconds.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.report.claims.claim import Claim, LevelEffect
+from ablation.report.claims.claim import Claim, LevelEffect, cell_name
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
 from ablation.report.claims.words import in_words, tuning_note
@@ -23,16 +23,18 @@ from ablation.report.pages.claim_text import (
 )
 from ablation.report.pages.ledger import unfinished
 
+#: The files that not every report has.
+SOME = ("contrasts.csv", "pairs.csv")
 CONTRAST_COLUMNS = [
     "kind", "factors", "levels", "difference", "low", "high", "p_value", "corrected_p",
-    "n_claims", "told_apart", "n_seeds", "n_pictures", "interval_covers", "note", "in_words",
+    "n_claims", "verdict", "n_seeds", "n_pictures", "note", "in_words",
 ]  # fmt: skip
 
 Row = dict[str, Any]
 
 
 def save(results: Results, folder: Path) -> None:
-    """Write runs.csv, cells.csv and contrasts.csv into a folder.
+    """Write runs.csv and cells.csv into a folder; contrasts.csv, or pairs.csv with one seed.
 
     Raises:
         OSError: a file can't be written.
@@ -40,7 +42,11 @@ def save(results: Results, folder: Path) -> None:
     runs_frame(results).to_csv(folder / "runs.csv", index=False)
     pd.DataFrame(_cell_rows(results)).to_csv(folder / "cells.csv", index=False)
     contrasts = pd.DataFrame(_contrast_rows(results), columns=CONTRAST_COLUMNS)
-    contrasts.to_csv(folder / "contrasts.csv", index=False)
+    pairs = pd.DataFrame(_pair_rows(results))
+    if pairs.empty or not contrasts.empty:
+        contrasts.to_csv(folder / "contrasts.csv", index=False)
+    if not pairs.empty:
+        pairs.to_csv(folder / "pairs.csv", index=False)
 
 
 def runs_frame(results: Results) -> pd.DataFrame:
@@ -134,13 +140,27 @@ def _contrast_row(results: Results, claim: Claim, kind: str, factors: str) -> Ro
         "p_value": found.p_value,
         "corrected_p": claim.corrected_p,
         "n_claims": claim.n_claims,
-        "told_apart": claim.is_significant,
+        "verdict": claim.verdict,
         "n_seeds": found.n_seeds,
         "n_pictures": found.n_pictures,
-        "interval_covers": found.covers,
         "note": "; ".join(filter(None, notes)),
-        "in_words": in_words(claim, results.config.difference),
+        "in_words": in_words(claim, results.run_seconds),
     }
+
+
+def _pair_rows(results: Results) -> Iterator[Row]:
+    """Every pair of cells that share one seed only: the pictures by which of them was right."""
+    for group in results.groups:
+        for pair in group.paired:
+            yield {
+                "first": cell_name(pair.a),
+                "second": cell_name(pair.b),
+                "seed": pair.seed,
+                "both_right": pair.both,
+                "only_first": pair.only_a,
+                "only_second": pair.only_b,
+                "neither": pair.neither,
+            }
 
 
 def _sameness(claim: Claim) -> str:

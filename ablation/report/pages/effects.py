@@ -58,10 +58,10 @@ def effects(results: Results, group: Findings, figures: Sequence[PageFigure]) ->
 
 
 def largest(claims: Sequence[AnyClaim]) -> list[AnyClaim]:
-    """At most `MOST_EFFECTS` claims: significant ones first, then the largest; in their order."""
+    """At most `MOST_EFFECTS` claims: different ones first, then the largest; in their order."""
 
     def rank(claim: AnyClaim) -> tuple[bool, float]:
-        return not claim.is_significant, -abs(claim.found.difference)
+        return claim.verdict != "different", -abs(claim.found.difference)
 
     kept = {id(claim) for claim in sorted(claims, key=rank)[:MOST_EFFECTS]}
     return [claim for claim in claims if id(claim) in kept]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from ablation.report.claims.results import Results
 from ablation.report.claims.tuning import LEARNING_RATE
-from ablation.report.claims.words import count
+from ablation.report.claims.words import count, points_in_words
 from ablation.report.evidence.runs import level_of, params_of
 from ablation.report.pages.blocks import Block, Table, Text
 from ablation.report.pages.cell_text import (
@@ -87,21 +87,33 @@ def _how_to_read(results: Results) -> str:
         "best epoch; a cell's is the mean over its seeds. Brackets hold 95 % confidence intervals, "
     )
     if len(_seeds(results)) == 1:
-        text += (
-            "for new pictures on these weights only: with one seed, nothing can be said about "
-            "other seeds. `-m seed=range(5)` would."
-        )
-    else:
-        text += "for new seeds and new pictures alike."
+        return f"{text}for new pictures on these weights only."
+    text += f"for new seeds and new pictures alike.{_shared(results)}"
     n_claims = max((g.comparison.n_claims for g in results.groups if g.comparison), default=0)
-    if n_claims > 1:
+    if n_claims:
         text += (
-            " A difference is significant where its p-value is below 0.05 after Holm's correction "
-            f"for all {n_claims:,} comparisons of this report; effects, interactions and pairs of "
-            "cells share the probability of an error in equal parts. Where only the uncorrected "
-            "interval excludes 0, it is called significant only before correction."
+            " Two sides are different where the p-value is below 0.05 after Holm's correction for "
+            f"{'the one comparison' if n_claims == 1 else f'all {n_claims:,} comparisons'} of this "
+            "report; effects, interactions and pairs of cells share the probability of an error in "
+            "equal parts. They are the same within "
+            f"{points_in_words(results.config.difference)} (`report.difference`) where the "
+            "interval lies inside that on either side of 0. Otherwise the question is open."
         )
     return text
+
+
+def _shared(results: Results) -> str:
+    """What the cells' variances between seeds have in common, in a sentence."""
+    priors = [g.comparison.prior for g in results.groups if g.comparison and g.comparison.prior]
+    if not priors:
+        return ""
+    freedom = " or ".join(sorted({f"{prior.prior_freedom:.1f}" for prior in priors}))
+    n_cells = " or ".join(sorted({str(len(prior.place)) for prior in priors}))
+    return (
+        f" How far runs differ between seeds is learned from all {n_cells} cells: each cell's own "
+        f"variance is joined with {freedom} degrees of freedom of the variance that a cell of its "
+        "accuracy has."
+    )
 
 
 def all_cells(results: Results) -> Iterator[Block]:

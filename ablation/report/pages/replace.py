@@ -25,12 +25,12 @@ PREFIX = ".report-"
 
 
 @contextlib.contextmanager
-def replaced(folder: Path, own: str, last: Sequence[str]) -> Iterator[Path]:
+def replaced(folder: Path, own: Sequence[str], last: Sequence[str]) -> Iterator[Path]:
     """A fresh folder to write a report into; its files replace those in `folder` at the end.
 
     Args:
         folder: of the report; made if it does not exist.
-        own: a pattern of files below `folder` that belong to the report: old ones that the new
+        own: patterns of files below `folder` that belong to the report: old ones that the new
             report does not have are deleted.
         last: names of the files that refer to others; they are moved last, in this order.
 
@@ -55,7 +55,7 @@ def replaced(folder: Path, own: str, last: Sequence[str]) -> Iterator[Path]:
         raise ConfigError(f"the report in {folder} can't be written: {why}{at}") from error
 
 
-def _move(fresh: Path, folder: Path, own: str, last: Sequence[str]) -> None:
+def _move(fresh: Path, folder: Path, own: Sequence[str], last: Sequence[str]) -> None:
     """Move all files of a fresh folder to their places, and delete the report's outdated ones."""
     names = [path.relative_to(fresh) for path in sorted(fresh.rglob("*")) if path.is_file()]
 
@@ -67,9 +67,10 @@ def _move(fresh: Path, folder: Path, own: str, last: Sequence[str]) -> None:
     for name in sorted(names, key=turn):
         (folder / name).parent.mkdir(exist_ok=True)
         os.replace(fresh / name, folder / name)
-    for old in folder.glob(own):
-        if old.relative_to(folder) not in names:
-            old.unlink()
+    for pattern in own:
+        for old in folder.glob(pattern):
+            if old.relative_to(folder) not in names:
+                old.unlink()
 
 
 def _flush(fresh: Path) -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.pair_tables import PairTable
 from ablation.report.claims.results import Results
+from ablation.report.pages.answers import not_judged
 from ablation.report.pages.cell_text import accuracy, have_diverged, n_diverged
 from ablation.report.pages.claim_text import claim_name, dagger, difference, verdict
 from ablation.report.pages.numbers import listed, percent
@@ -33,7 +34,7 @@ def main_table(results: Results) -> RenderableType:
         is_small = len(pair) == 1 and len(pair[0].columns) <= MOST_COLUMNS
         is_pair = len(group.compared) == 2 and is_small
         parts.append(_pair(pair[0], group.name) if is_pair else _ranking(results, group))
-        parts += map(Text, _effects(group))
+        parts += map(Text, _effects(results, group))
     if not results.groups:
         parts.append(Text("No run has finished."))
     return Stack(*parts)
@@ -86,8 +87,8 @@ def _ranking(results: Results, group: Findings) -> Table:
     return table
 
 
-def _effects(group: Findings) -> Iterator[str]:
-    """A line for each effect, and what the intervals are for."""
+def _effects(results: Results, group: Findings) -> Iterator[str]:
+    """A line for each effect; with one seed, what is missing for any."""
     claims = group.comparison.effects[:MOST_EFFECTS] if group.comparison else ()
     for claim in claims:
         figures = f"{claim_name(claim)} = {difference(claim)} points"
@@ -95,8 +96,8 @@ def _effects(group: Findings) -> Iterator[str]:
     note = dagger(claims)
     if note:
         yield note
-    if any(len(cell.seeds) == 1 for cell in group.cells):
-        yield "One seed: the 95 % intervals are for new pictures on these weights only."
+    if group.comparison and not group.comparison.contrasts and len(group.cells) > 1:
+        yield not_judged(results)
 
 
 def _title(where: str) -> str:

@@ -155,6 +155,8 @@ class Config:
     report: ReportConfig = field(default_factory=ReportConfig)
     study: str | None = setting(None, result=False)
     seed: int = setting(0, least=0, most=MOST_SEED)
+    budget: str | None = setting(None, result=False)
+    most: int = setting(20, least=3, result=False)
     epochs: int = setting(5, least=1)
     batch_size: int = setting(16, least=1)
     device: str = setting("auto", result=False)

@@ -2,8 +2,9 @@
 
 import contextlib
 import shlex
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,11 @@ from rich.console import Console
 
 from ablation import checks, process, session
 from ablation import config as schema
+from ablation.config import chosen
 from ablation.errors import ConfigError, brief
 from ablation.progress import Progress
 from ablation.session import Session
-from ablation.study import hydra_insides
+from ablation.study import grid, hydra_insides, rounds
 from ablation.study.grid import Grid
 from ablation.study.ledger import Ledger, exit_code, ledger, plan_of
 from ablation.tracking import artifacts, plans, runlog, store, view
@@ -41,6 +43,7 @@ def launch(asked: Grid, arguments: Sequence[str]) -> int:
         KeyboardInterrupt: a person stopped it; what had finished is reported.
     """
     console = Console(highlight=False, soft_wrap=True)
+    process.started()
     process.command_line(arguments)
     uri = store.resolve_uri(asked.base.tracking.uri)
     checks.check_places(asked, uri)
@@ -49,9 +52,11 @@ def launch(asked: Grid, arguments: Sequence[str]) -> int:
     study = _open_study(asked, uri)
     _print_lines(console, checks.networks(asked.configs))
     with _reporting_an_early_end(asked, study, console):
-        _run(asked, console)
+        _run([asked], console)
     if asked.is_sweep:
         written = _write_report(asked, study)
+        if asked.auto:
+            asked, written = _add_seeds(asked, study, written, console)
         result = _result(asked, written.ledger, (*written.breaches, *written.losses))
         _show_report(console, written, result)
     else:
@@ -91,17 +96,21 @@ def _open_study(asked: Grid, uri: str) -> Study:
     return study
 
 
-def _run(asked: Grid, console: Console) -> None:
-    """Let Hydra launch every run, in this process or in a launcher's workers."""
-    if asked.has_workers:
+def _run(asked: Sequence[Grid], console: Console) -> None:
+    """Let Hydra launch every run of these grids, in this process or in a launcher's workers."""
+    if asked[0].has_workers:
         process.imports_done()
-        _launch_runs(asked, Session())
+        for part in asked:
+            _launch_runs(part, Session())
         return
-    with Progress(console, asked.study, asked.n_runs) as progress:
+    first, *others = asked
+    n_runs = first.n_runs and first.n_runs + sum(len(part.runs) for part in others)
+    with Progress(console, first.study, n_runs) as progress:
         runs = Session(asked, progress)
         process.imports_done()
         try:
-            _launch_runs(asked, runs)
+            for part in asked:
+                _launch_runs(part, runs)
         finally:
             runs.finish_writing()
             # A run that was stopped has no outcome to wait for.
@@ -111,6 +120,43 @@ def _run(asked: Grid, console: Console) -> None:
 def _launch_runs(asked: Grid, runs: Session) -> None:
     flags = ["--multirun"] if asked.is_sweep else []
     hydra_insides.run(runs.task, [*flags, *asked.overrides], schema.folder())
+
+
+def _add_seeds(
+    asked: Grid, study: Study, written: "Written", console: Console
+) -> "tuple[Grid, Written]":
+    """Rounds of more seeds for the cells whose comparisons are open, a report after each.
+
+    Args:
+        asked: the first round, which has run.
+        study: in the store.
+        written: its report.
+        console: where each round's findings are told.
+
+    Returns:
+        All runs that were asked for, as one grid, and the last report.
+    """
+    auto, runs = chosen(asked.auto), list(asked.runs)
+    for number, look in enumerate(auto.looks, 1):
+        found = written.progress
+        after = auto.looks[number] if number < len(auto.looks) else look
+        parts = grid.round_of(asked, found, range(look, after))
+        n_runs = sum(len(part.runs) for part in parts)
+        spent = time.monotonic() - process.started()
+        why = rounds.ending(auto, replace(found, n_seeds=look), spent, n_runs)
+        _print_lines(console, rounds.told(number, look, found, spent))
+        if why:
+            console.print(f"seed=auto ends: {why}", markup=False)
+            break
+        for part in parts:
+            plans.save_plan(study.client, study.experiment_id, plan_of(part))
+        session.tell_workers(n_runs)
+        runs += [run for part in parts for run in part.runs]
+        known = replace(asked, runs=tuple(runs), n_runs=len(runs))
+        with _reporting_an_early_end(known, study, console):
+            _run(parts, console)
+        written = _write_report(asked, study)
+    return replace(asked, runs=tuple(runs), n_runs=len(runs)), written
 
 
 @contextlib.contextmanager
@@ -216,7 +262,7 @@ def _look_at_run(asked: Grid, study: Study) -> _Result:
 
 
 def _ledger(asked: Grid, runs: "Sequence[Run]") -> Ledger:
-    wanted = [plan_of(asked)] if asked.is_complete else []
+    wanted = [plan_of(asked)] if asked.is_complete and not asked.auto else []
     return ledger(wanted, [store.as_record(run) for run in runs])
 
 

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import ctypes
+import functools
 import gc
 import os
 import shlex
@@ -195,6 +196,12 @@ def keep_memory() -> None:
             mallopt = ctypes.CDLL(None).mallopt
             mallopt(M_MMAP_MAX, 0)
             mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+@functools.cache
+def started() -> float:
+    """When this was first asked for, on the clock of `time.monotonic`: the start of a command."""
+    return time.monotonic()
 
 
 def command_line(arguments: Sequence[str] | None = None) -> str:

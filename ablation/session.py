@@ -3,7 +3,7 @@
 import functools
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -33,10 +33,10 @@ class Session:
     to a worker process, the worker gets a session of its own, which it keeps between its tasks.
     """
 
-    def __init__(self, asked: Grid | None = None, progress: Progress | None = None) -> None:
+    def __init__(self, asked: Sequence[Grid] = (), progress: Progress | None = None) -> None:
         """
         Args:
-            asked: the runs of the command; None in a worker, which is told of one run at a time.
+            asked: the runs of the command; none in a worker, which is told of one run at a time.
             progress: of the whole study; None in a worker, which shows that of each run.
         """
         self._asked = asked
@@ -105,8 +105,8 @@ class Session:
 
     def _run_of(self, job: Job, composed: DictConfig) -> AskedRun:
         """The run as the grid has it, else made from the composed config."""
-        planned = self._asked.run_of(job) if self._asked else None
-        return planned or grid.composed_run(job, composed)
+        planned = (part.run_of(job) for part in self._asked)
+        return next(filter(None, planned), None) or grid.composed_run(job, composed)
 
     def _shared(self, config: Config) -> "Cache":
         """The cache of this process; its limit is the same for all runs of a command."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ablation.report.evidence.source import Evidence
     from ablation.study.ledger import Ledger
+    from ablation.study.rounds import Progress
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Written:
         losses: a sentence on what could not be read, and where it was looked for.
         ledger: every run by what has become of it.
         is_complete: whether all that was asked for has finished.
+        progress: which comparisons are settled, and which cells stand in open ones.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class Written:
     losses: tuple[str, ...]
     ledger: "Ledger"
     is_complete: bool
+    progress: "Progress"
 
     @property
     def exit_code(self) -> int:
@@ -55,6 +58,7 @@ def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
             the report can't be written: then the one before is as it was.
     """
     # Here, because these load matplotlib and pandas: a mistake in a command is answered before.
+    from ablation.report.claims import questions
     from ablation.report.claims.results import gather
     from ablation.report.evidence import archive, archive_writer
     from ablation.report.pages import compose, csv_files, figures, render, replace, terminal
@@ -76,4 +80,5 @@ def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
         tuple(found.losses),
         found.runs.ledger,
         found.runs.is_complete,
+        questions.progress(found),
     )

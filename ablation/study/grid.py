@@ -7,7 +7,7 @@ value of the wrong type or out of range. The answer is one message with the choi
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import config as schema
 from ablation.config import SCHEMA, Config
 from ablation.errors import ConfigError
-from ablation.study import composition, mistakes, overrides, sweepers, sweeps, unused
+from ablation.study import composition, mistakes, overrides, rounds, sweepers, sweeps, unused
 from ablation.study.fingerprints import fingerprint
 from ablation.study.hydra_insides import (
     BASIC_LAUNCHER,
@@ -31,6 +31,7 @@ from ablation.study.hydra_insides import (
 )
 from ablation.study.naming import run_name, study_name
 from ablation.study.overrides import MOST_RUNS, quoted
+from ablation.study.rounds import Auto
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Grid:
         has_workers: whether a launcher trains the runs in processes of its own.
         configs: of every run; where a sweeper chooses them, of a sample of what it may choose.
         notes: what a person should know before the runs.
+        auto: how far seeds are added in rounds; None where they are fixed.
     """
 
     study: str
@@ -90,6 +92,7 @@ class Grid:
     has_workers: bool
     configs: tuple[Config, ...]
     notes: tuple[str, ...]
+    auto: Auto | None = None
 
     @property
     def base(self) -> Config:
@@ -122,6 +125,7 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         ConfigError: with one message that names the key and the choices.
     """
     schema.register()
+    typed, words = words, rounds.with_first_look(words)
     items = overrides.read([*composition.search_path(config_dir, words), *words])
     composition.refuse_words(items)
     with config_files(schema.folder()):
@@ -131,6 +135,7 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         base = composition.composed(fixed)
         is_sweep = sweeps.are_on(base, items, multirun)
         swept = sweeps.found(base, items, search)
+        auto = rounds.auto(typed, base.most, base.budget, is_sweep)
         sweeps.refuse(base, swept, items, is_sweep)
         axes = {axis: sweeps.values_of(item, search) for axis, item in swept.items()}
         if is_sweep:
@@ -140,6 +145,8 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         settled = _settled(base, items, study, axes, is_sweep)
         fixed = (*(text for text in fixed if not text.startswith("study=")), *settled)
         is_adaptive = is_sweep and sweepers.is_adaptive(base)
+        if auto and is_adaptive:
+            raise ConfigError(f"{rounds.AUTO}: not with a sweeper that chooses runs by itself")
         runs = () if is_adaptive else tuple(_runs(fixed, axes))
         samples = sweepers.samples(swept, axes) if is_adaptive else ()
         configs = tuple(composition.resolve((*fixed, *sample)) for sample in samples)
@@ -158,7 +165,55 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         has_workers=is_sweep and not base.hydra.launcher._target_.endswith(BASIC_LAUNCHER),
         configs=configs,
         notes=(*overrides.repeated(words), *unused.notes(given, configs, is_sweep=is_sweep)),
+        auto=auto,
     )
+
+
+def part(asked: Grid, axes: Mapping[str, tuple[str, ...]]) -> Grid:
+    """The same command with other values on its axes.
+
+    Args:
+        asked: the grid of a command.
+        axes: those of `asked`, each with some of its values, or with other seeds.
+    """
+    fixed = asked.overrides[: -len(asked.axes)]
+    with config_files(schema.folder()):
+        runs = tuple(_runs(fixed, axes))
+    return replace(
+        asked,
+        axes=axes,
+        runs=runs,
+        overrides=(*fixed, *(f"{axis}={','.join(values)}" for axis, values in axes.items())),
+        n_runs=len(runs),
+        configs=tuple(run.config for run in runs),
+        notes=(),
+    )
+
+
+def round_of(asked: Grid, found: rounds.Progress, seeds: Sequence[int]) -> list[Grid]:
+    """The next round of `seed=auto`: more seeds for the cells whose comparisons are open.
+
+    Args:
+        asked: the grid of the first round.
+        found: what the report has found so far.
+        seeds: that are added.
+
+    Returns:
+        Full grids without overlap, since that is what Hydra sweeps.
+    """
+    names = [axis for axis in asked.axes if axis != "seed"]
+    wanted = set(found.cells)
+    cells: dict[tuple[str, ...], None] = {}
+    for values, run in zip(itertools.product(*asked.axes.values()), asked.runs, strict=True):
+        if tuple(run.varied[factor] for factor in found.factors) in wanted:
+            given = dict(zip(asked.axes, values, strict=True))
+            cells[tuple(given[name] for name in names)] = None
+    others = {name: asked.axes[name] for name in names}
+    new = tuple(map(str, seeds))
+    return [
+        part(asked, {axis: new if axis == "seed" else grid[axis] for axis in asked.axes})
+        for grid in rounds.products(cells, others)
+    ]
 
 
 def _settled(

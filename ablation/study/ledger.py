@@ -23,11 +23,13 @@ class Plan:
         command: as it was typed.
         axes: what is swept → its levels or values; the runs are their product, in order.
         fingerprints: one a run.
+        looks: where seeds are added in rounds, the numbers of seeds at which the report looks.
     """
 
     command: str
     axes: Mapping[str, Sequence[str]]
     fingerprints: Sequence[str]
+    looks: tuple[int, ...] = ()
 
     def varied(self) -> dict[str, dict[str, str]]:
         """Fingerprint → the level or value on each axis."""
@@ -71,7 +73,8 @@ def plan_of(grid: Grid) -> Plan:
         axis.lstrip("+"): [overrides.plain(value) for value in values]
         for axis, values in grid.axes.items()
     }
-    return Plan(process.command_line(), axes, [run.fingerprint for run in grid.runs])
+    looks = grid.auto.looks if grid.auto else ()
+    return Plan(process.command_line(), axes, [run.fingerprint for run in grid.runs], looks)
 
 
 def ledger(plans: Sequence[Plan], runs: Sequence[Run]) -> Ledger:

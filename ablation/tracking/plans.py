@@ -27,7 +27,7 @@ def save_plan(client: "MlflowClient", experiment_id: str, plan: Plan) -> None:
     fingerprints = "".join(plan.fingerprints)
     identity = json.dumps([dict(plan.axes), fingerprints])
     name = f"plan.{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    head = json.dumps({"command": plan.command, "axes": dict(plan.axes)})
+    head = json.dumps({"command": plan.command, "axes": dict(plan.axes), "looks": list(plan.looks)})
     for index, part in enumerate(runlog.chunks(head)):
         client.set_experiment_tag(experiment_id, f"{name}.axes.{index:04}", part)
     for index, part in enumerate(runlog.chunks(fingerprints)):
@@ -49,5 +49,6 @@ def plans(experiment: "Experiment") -> list[Plan]:
             prints[first : first + FINGERPRINT_DIGITS]
             for first in range(0, len(prints), FINGERPRINT_DIGITS)
         ]
-        found.append(Plan(head["command"], head["axes"], fingerprints))
+        looks = tuple(head.get("looks", ()))  # An earlier version had none.
+        found.append(Plan(head["command"], head["axes"], fingerprints, looks))
     return found

@@ -54,9 +54,7 @@ def compare(
         raise ValueError(f"confidence is {confidence}, not between 0 and 1")
     if not difference > 0:
         raise ValueError(f"difference is {difference}, not above 0")
-    tables: dict[Levels, NDArray[Any]] = {
-        (name,): _checked(table, name) for name, table in correct.items()
-    }
+    tables = _checked(correct)
     seeds: dict[Levels, Sequence[int]] = {cell: range(len(tables[cell])) for cell in tables}
     grid = Grid(tables, ["cell"], seeds, {})
     made = contrasts(grid, Rules(confidence=confidence, difference=difference))
@@ -76,11 +74,15 @@ def compare(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _checked(table: ArrayLike, name: str) -> NDArray[Any]:
-    """Right and wrong as booleans, any other numbers as they are."""
-    values = np.asarray(table)
-    is_right_or_wrong = values.dtype.kind in "biu" or bool(np.all((values == 0) | (values == 1)))
-    return right_or_wrong(values, name) if is_right_or_wrong else scores(values, name)
+def _checked(correct: Mapping[str, ArrayLike]) -> dict[Levels, NDArray[Any]]:
+    """Right and wrong as booleans; where one table has other numbers, all as scores."""
+    given = {name: np.asarray(table) for name, table in correct.items()}
+    are_scores = any(
+        table.dtype.kind == "f" and not np.all((table == 0) | (table == 1))
+        for table in given.values()
+    )
+    check = scores if are_scores else right_or_wrong
+    return {(name,): check(table, name) for name, table in given.items()}
 
 
 def _mean(table: NDArray[Any], other: NDArray[Any]) -> float:

@@ -67,6 +67,8 @@ class Grid:
                     f"{name} has a table of {len(self.tables[cell])} rows for the seeds"
                     f" {', '.join(map(str, seeds[cell]))}"
                 )
+        if len({table.dtype.kind for table in self.tables.values()}) > 1:
+            raise ValueError("some cells hold right and wrong answers, others scores")
         if len({table.shape[1] for table in self.tables.values()}) > 1:
             raise ValueError("the cells were not run on the same pictures: their numbers differ")
 

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 #: With fewer cells each pair of cells has its own variance alone.
 LEAST_CELLS = 3
-_MOST_FREEDOM, _CELLS_PER_FREEDOM = 5.0, 3.0
+_MOST_FREEDOM, _SHARE_OF_FREEDOM = 10.0, 0.25
 _EXPONENT, _EXPONENT_SD = 1.5, 0.5
 _FREEDOMS = np.array([0.5, 1, 1.5, 2, 3, 4, 5, 6, 8, 12, 20, 50])
 _STEPS = 40
@@ -40,19 +40,19 @@ class SeedVariances:
 
     Attributes:
         place: each cell's name → its place in the arrays.
-        variance: of one run's mean score between seeds, moderated.
-        freedom: degrees of freedom with which it is known.
+        observed: variance of the runs' mean scores between seeds.
+        freedom: degrees of freedom of `observed`: one less than the seeds.
+        prior: the variance that cells like this one have, by the trend.
+        prior_freedom: the degrees of freedom that it counts for.
         residual: mean square of a cell's answers that neither its picture nor its run explains.
-        prior_freedom: how many degrees of freedom of `freedom` come from the other cells.
-        total_freedom: of all cells together: no sum of theirs is known better than with this many.
     """
 
     place: Mapping[Hashable, int]
-    variance: Floats
+    observed: Floats
     freedom: Floats
-    residual: Floats
+    prior: Floats
     prior_freedom: float
-    total_freedom: float
+    residual: Floats
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,14 @@ def moderated(cells: Mapping[Any, NDArray[Any]]) -> SeedVariances | None:
     observed = between_seeds + (within.mean() + 1e-12) / n_pictures**2
     spread = within + (within.mean() + 1e-12) / n_pictures
     location, estimated = _prior(observed, spread, own)
-    freedom = min(estimated, len(cells) / _CELLS_PER_FREEDOM, _MOST_FREEDOM)
+    freedom = min(estimated, own.sum() * _SHARE_OF_FREEDOM, _MOST_FREEDOM)
     return SeedVariances(
         place={cell: place for place, cell in enumerate(cells)},
-        variance=(freedom * location + own * observed) / (freedom + own),
-        freedom=freedom + own,
-        residual=residual,
+        observed=observed,
+        freedom=own,
+        prior=location,
         prior_freedom=freedom,
-        total_freedom=max(float(own.sum()) - 2, float(own.max())),
+        residual=residual,
     )
 
 
@@ -113,14 +113,16 @@ def of_sums(cells: SeedVariances, sums: Sequence[Mapping[Any, float]]) -> Expect
     for row, one in zip(weights, sums, strict=True):
         for cell, weight in one.items():
             row[cells.place[cell]] = weight
-    parts = weights**2 * cells.variance
-    variance = parts.sum(axis=1)
-    satterthwaite = variance**2 / (parts**2 / cells.freedom).sum(axis=1)
+    squared = weights**2
+    own, prior = squared @ cells.observed, squared @ cells.prior
+    # Satterthwaite's degrees of freedom of `own`, at variances that are not 0 by chance.
+    n = cells.prior_freedom
+    parts = squared * (n * cells.prior + cells.freedom * cells.observed) / (n + cells.freedom)
+    freedom = parts.sum(axis=1) ** 2 / (parts**2 / cells.freedom).sum(axis=1)
     return Expected(
-        variance=variance,
-        # All cells share one prior, so that its error does not average out.
-        freedom=np.minimum(satterthwaite, cells.total_freedom),
-        residual=weights**2 @ cells.residual,
+        variance=(n * prior + freedom * own) / (n + freedom),
+        freedom=np.minimum(n + freedom, max(cells.freedom.sum() - 2, cells.freedom.max())),
+        residual=squared @ cells.residual,
     )
 
 
@@ -169,4 +171,6 @@ def _prior(observed: Floats, spread: Floats, own: Floats) -> tuple[Floats, float
         - (own + prior) / 2 * np.log1p(own * observed / (prior * location))
     ).sum(axis=1) - ((exponent - _EXPONENT) / _EXPONENT_SD) ** 2 / 2
     best = int(density.argmax())
-    return location[best], float(_FREEDOMS[best])
+    # The F distribution's location lies below the mean where cells differ much: the mean is safer.
+    ratio = float(own @ (observed / location[best]) / own.sum())
+    return location[best] * ratio, float(_FREEDOMS[best])

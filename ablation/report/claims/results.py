@@ -11,6 +11,7 @@ from ablation.errors import ConfigError
 from ablation.report.claims import groups, price
 from ablation.report.claims.claim import Levels, Rules
 from ablation.report.claims.findings import Findings, findings
+from ablation.report.claims.looks import planned_looks
 from ablation.report.claims.price import Price
 from ablation.report.claims.statistics import MeanAccuracy, mean_interval
 from ablation.report.claims.tuning import tuning_of
@@ -129,7 +130,7 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
     compared = [
         findings(group, tested, tuning)
         for group in groups.group(
-            cells, diverged, answers, found.factors, config.baseline, _rules(config)
+            cells, diverged, answers, found.factors, config.baseline, _rules(found, config)
         )
     ]
     drawn = _drawn(found, compared)
@@ -166,8 +167,9 @@ def _cells(
         found = runs.set_aside(found, diverged, config.nuisance)
 
 
-def _rules(config: ReportConfig) -> Rules:
-    return Rules(difference=config.difference)
+def _rules(found: Runs, config: ReportConfig) -> Rules:
+    n_looks = max(len(planned_looks(found.plans)), 1)
+    return Rules(difference=config.difference, n_looks=n_looks)
 
 
 def _held_back(cells: Sequence[Cell], answers: Answers) -> dict[Levels, NDArray[np.bool_]]:

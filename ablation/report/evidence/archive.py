@@ -65,7 +65,12 @@ class Archived:
             _check_format(path, head)
             self.study = str(head["study"])
             self.plans: Sequence[Plan] = [
-                Plan(plan["command"], dict(plan["axes"]), plan["fingerprints"])
+                Plan(
+                    plan["command"],
+                    dict(plan["axes"]),
+                    plan["fingerprints"],
+                    tuple(plan.get("looks", ())),  # An earlier version had none.
+                )
                 for plan in head["plans"]
             ]
             self.runs: Sequence[Run] = [

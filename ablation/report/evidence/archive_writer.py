@@ -107,6 +107,7 @@ def _head(
                 "command": plan.command,
                 "axes": [[axis, list(levels)] for axis, levels in plan.axes.items()],
                 "fingerprints": list(plan.fingerprints),
+                "looks": list(plan.looks),
             }
             for plan in evidence.plans
         ],

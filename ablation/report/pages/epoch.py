@@ -50,7 +50,7 @@ def _optimism(found: Optimism) -> str:
     )
     if found.is_significant:
         return f"{text}The validation accuracy is optimistic by {difference}."
-    return f"{text}There is no evidence that the validation accuracy is optimistic: {difference}."
+    return f"{text}The validation accuracy may or may not be optimistic: {difference}."
 
 
 def selection_table(results: Results, group: Findings) -> Table:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from ablation.report.claims.looks import looks_by_hand, planned_looks
 from ablation.report.claims.results import Results
 from ablation.report.claims.tuning import LEARNING_RATE
 from ablation.report.claims.words import count, points_in_words
@@ -32,6 +33,7 @@ def what_was_compared(results: Results) -> Iterator[Block]:
     yield Text(f"{_question(results)}. The same in all runs: {_fixed(results)}.")
     yield Text(_how_to_read(results), "remark")
     yield from _diverged(results)
+    yield from _looks_by_hand(results)
     if not results.runs.is_complete:
         yield Text(
             "The grid is incomplete: effects are averaged over complete matched cells only, and "
@@ -88,7 +90,7 @@ def _how_to_read(results: Results) -> str:
     )
     if len(_seeds(results)) == 1:
         return f"{text}for new pictures on these weights only."
-    text += f"for new seeds and new pictures alike.{_shared(results)}"
+    text += f"for new seeds and new pictures alike.{_shared(results)}{_looks(results)}"
     n_claims = max((g.comparison.n_claims for g in results.groups if g.comparison), default=0)
     if n_claims:
         text += (
@@ -100,6 +102,32 @@ def _how_to_read(results: Results) -> str:
             "interval lies inside that on either side of 0. Otherwise the question is open."
         )
     return text
+
+
+def _looks(results: Results) -> str:
+    """What the looks of `seed=auto` share."""
+    looks = planned_looks(results.runs.plans)
+    if not looks:
+        return ""
+    confidence = 100 - 5 / len(looks)
+    return (
+        f" Seeds were added where questions were open (`seed=auto`), with a look at the data at "
+        f"{', '.join(map(str, looks))} seeds at most. The looks share the probability of an error: "
+        f"intervals of differences are of {confidence:.4g} %, and p-values are multiplied by "
+        f"{len(looks)}."
+    )
+
+
+def _looks_by_hand(results: Results) -> Iterator[Block]:
+    """What becomes of the probability of an error where a person added seeds after a look."""
+    seeds = looks_by_hand(results.runs.plans)
+    if len(seeds) > 1:
+        yield Text(
+            f"This study was looked at with {', '.join(map(str, seeds[:-1]))} seeds before, and "
+            f"then extended to {seeds[-1]}. Over {len(seeds)} looks the probability of any false "
+            f"claim is up to {5 * len(seeds)} %, not 5 %; `seed=auto` fixes the looks in advance.",
+            "warning",
+        )
 
 
 def _shared(results: Results) -> str:

@@ -27,7 +27,8 @@ def test_the_baseline_is_the_level_that_was_asked_for_first_also_where_its_cells
 
 
 def test_cells_of_other_pictures_are_compared_apart(tmp_path: Path) -> None:
-    made = Study({"data": ["digits", "hymenoptera"], "transfer": ["full", "frozen"]}, lambda _: 0.9)
+    axes = {"data": ["digits", "hymenoptera"], "transfer": ["full", "frozen"]}
+    made = Study(axes, lambda _: 0.9, seeds=(0, 1))
     found = results_of(tmp_path, made)
     assert [group.name for group in found.groups] == ["data digits", "data hymenoptera"]
     for group in found.groups:

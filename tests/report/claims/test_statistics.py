@@ -263,7 +263,7 @@ def test_a_confidence_outside_0_and_1_is_refused(confidence):
 def test_a_table_of_effects_with_an_impossible_value_is_refused(bad):
     table = np.zeros((3, 4))
     table[1, 2] = bad
-    with pytest.raises(ValueError, match="not a finite number|is above 1 in size"):
+    with pytest.raises(ValueError, match=r"not a finite number|is above 1 in size"):
         mean_effect(table)
 
 

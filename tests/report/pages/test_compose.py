@@ -40,7 +40,8 @@ def test_a_baseline_or_nuisance_that_is_not_there_is_refused(
 
 
 def test_the_sections_stand_in_the_order_in_which_a_reader_asks(tmp_path: Path) -> None:
-    made = Study({"transfer": ["full", "frozen"], "reg": ["l1", "l2"]}, lambda _: 0.9)
+    axes = {"transfer": ["full", "frozen"], "reg": ["l1", "l2"]}
+    made = Study(axes, lambda _: 0.9, seeds=(0, 1))
     _, text = write(tmp_path, made, drawn=True)
     assert re.findall(r"^## (.*)$", text, re.M) == [
         "What was compared", "Answers", "Ranking", "Pairs of factors", "Effects",

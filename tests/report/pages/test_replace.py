@@ -25,8 +25,13 @@ from tests.report.made_up import Study, store
 from tests.report.reading import content
 
 OWN = ("report.md", "report.html", "runs.csv", "cells.csv", "contrasts.csv", "evidence.zip")
-SMALL = Study({"reg": ["l1", "l2"]}, lambda _: 0.9, n_pictures=40)
-LARGE = Study({"reg": ["l1", "l2"], "transfer": ["full", "frozen"]}, lambda _: 0.8, n_pictures=40)
+SMALL = Study({"reg": ["l1", "l2"]}, lambda _: 0.9, seeds=(0, 1), n_pictures=40)
+LARGE = Study(
+    {"reg": ["l1", "l2"], "transfer": ["full", "frozen"]},
+    lambda _: 0.8,
+    seeds=(0, 1),
+    n_pictures=40,
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,14 @@
 """All pairs of cells of any program's making, compared as the report compares its own."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ablation.report.claims.claim import Levels, Rules
 from ablation.report.claims.comparison import contrasts
 from ablation.report.claims.drafts import Grid
-from ablation.report.claims.statistics import right_or_wrong, scores
 
 COLUMNS = ["a", "b", "difference", "low", "high", "p_value", "p_corrected", "verdict"]
 
@@ -54,8 +52,10 @@ def compare(
         raise ValueError(f"confidence is {confidence}, not between 0 and 1")
     if not difference > 0:
         raise ValueError(f"difference is {difference}, not above 0")
-    tables = _checked(correct)
-    seeds: dict[Levels, Sequence[int]] = {cell: range(len(tables[cell])) for cell in tables}
+    tables: dict[Levels, ArrayLike] = {(name,): table for name, table in correct.items()}
+    seeds: dict[Levels, Sequence[int]] = {
+        cell: range(len(np.atleast_1d(table))) for cell, table in tables.items()
+    }
     grid = Grid(tables, ["cell"], seeds, {})
     made = contrasts(grid, Rules(confidence=confidence, difference=difference))
     claims = {(claim.a, claim.b): claim for claim in made}
@@ -65,26 +65,11 @@ def compare(
         for b in cells[at + 1 :]:
             claim = claims.get((a, b))
             if claim is None:
-                gap = _mean(tables[a], tables[b]) - _mean(tables[b], tables[a])
+                shared = grid.shared_seeds((a, b))
+                gap = float(grid.table(a, shared).mean() - grid.table(b, shared).mean())
                 rows.append((*a, *b, gap, *[np.nan] * 4, "open"))
             else:
                 found = claim.found
                 numbers = (found.difference, found.low, found.high, found.p_value)
                 rows.append((*a, *b, *numbers, claim.corrected_p, claim.verdict))
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _checked(correct: Mapping[str, ArrayLike]) -> dict[Levels, NDArray[Any]]:
-    """Right and wrong as booleans; where one table has other numbers, all as scores."""
-    given = {name: np.asarray(table) for name, table in correct.items()}
-    are_scores = any(
-        table.dtype.kind == "f" and not np.all((table == 0) | (table == 1))
-        for table in given.values()
-    )
-    check = scores if are_scores else right_or_wrong
-    return {(name,): check(table, name) for name, table in given.items()}
-
-
-def _mean(table: NDArray[Any], other: NDArray[Any]) -> float:
-    """Of the rows that both have."""
-    return float(table[: len(other)].mean())

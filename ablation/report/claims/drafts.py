@@ -7,7 +7,7 @@ from itertools import combinations, product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ablation.report.claims.claim import (
     CellContrast,
@@ -41,7 +41,7 @@ class Grid:
 
     def __init__(
         self,
-        cells: Mapping[Levels, NDArray[Any]],
+        cells: Mapping[Levels, ArrayLike],
         factors: Sequence[str],
         seeds: Mapping[Levels, Sequence[int]],
         baseline: Mapping[str, str],
@@ -49,6 +49,7 @@ class Grid:
         if len(set(factors)) != len(factors):
             raise ValueError(f"a factor is named twice: {', '.join(factors)}")
         self.factors = tuple(factors)
+        are_scores = any(map(_is_score, cells.values()))
         self.tables: dict[Levels, NDArray[Any]] = {}
         self.rows: dict[Levels, dict[int, int]] = {}
         for cell, table in cells.items():
@@ -57,9 +58,8 @@ class Grid:
                 raise ValueError(f"{name} has {len(cell)} levels for {len(factors)} factors")
             if cell not in seeds:
                 raise ValueError(f"{name} has no seeds")
-            is_score = np.asarray(table).dtype.kind == "f"
             self.tables[cell] = (
-                scores(table, name) if is_score else right_or_wrong(table, name).astype(np.int8)
+                scores(table, name) if are_scores else right_or_wrong(table, name).astype(np.int8)
             )
             self.rows[cell] = {seed: row for row, seed in enumerate(seeds[cell])}
             if not len(self.rows[cell]) == len(seeds[cell]) == len(self.tables[cell]):
@@ -67,8 +67,6 @@ class Grid:
                     f"{name} has a table of {len(self.tables[cell])} rows for the seeds"
                     f" {', '.join(map(str, seeds[cell]))}"
                 )
-        if len({table.dtype.kind for table in self.tables.values()}) > 1:
-            raise ValueError("some cells hold right and wrong answers, others scores")
         if len({table.shape[1] for table in self.tables.values()}) > 1:
             raise ValueError("the cells were not run on the same pictures: their numbers differ")
 
@@ -103,6 +101,12 @@ class Grid:
         """The seeds that all of these cells have, in the order of the first cell."""
         first, *others = cells
         return tuple(s for s in self.rows[first] if all(s in self.rows[cell] for cell in others))
+
+
+def _is_score(table: ArrayLike) -> bool:
+    """Whether a table holds other numbers than right (1) and wrong (0)."""
+    values = np.asarray(table)
+    return values.dtype.kind == "f" and not bool(np.all((values == 0) | (values == 1)))
 
 
 @dataclass(frozen=True)

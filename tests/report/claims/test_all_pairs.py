@@ -78,10 +78,10 @@ def test_numbers_other_than_right_and_wrong_are_scores():
 @pytest.mark.parametrize(
     ("correct", "options", "words"),
     [
-        ({"a": [1, 0]}, {}, "a has shape"),
+        ({"a": [1, 0]}, {}, "cell .a. has shape"),
         ({"a": np.ones((2, 3)), "b": np.ones((2, 4))}, {}, "same pictures"),
-        ({"a": [[0, 2]]}, {}, "a holds more than right"),
-        ({"a": [[0.5, np.nan]]}, {}, "a holds a score that is not a finite number"),
+        ({"a": [[0, 2]]}, {}, "cell .a. holds more than right"),
+        ({"a": [[0.5, np.nan]]}, {}, "cell .a. holds a score that is not a finite number"),
         ({"a": [[0, 1]]}, {"confidence": 95}, "confidence is 95"),
         ({"a": [[0, 1]]}, {"difference": 0}, "difference is 0"),
     ],

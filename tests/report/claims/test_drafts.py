@@ -78,7 +78,6 @@ def test_with_many_cells_each_is_compared_with_the_baseline_cell_only():
         (lambda c, f, s: s.update({("l1",): [0, 1]}), "5 rows for the seeds 0, 1"),
         (lambda c, f, s: s.update({("l1",): [0, 1, 2, 3, 3]}), "seeds 0, 1, 2, 3, 3"),
         (lambda c, f, s: c.update({("l1",): np.ones((5, 9))}), "not run on the same pictures"),
-        (lambda c, f, s: c.update({("l1",): np.full((5, 153), 0.5)}), "others scores"),
         (lambda c, f, s: c.update({("l1",): np.full((5, 153), np.nan)}), "not a finite number"),
     ],
 )

@@ -26,12 +26,15 @@ from ablation.report.claims.claim import (
     Rules,
 )
 from ablation.report.claims.comparison import compare
+from ablation.report.claims.questions import is_settled, questions_of
+from ablation.study.rounds import LOOKS
 
 Floats = NDArray[np.float64]
 Effects = Literal["none", "arms", "steps", "at the margin"]
 Spread = Literal["equal", "unlike", "unlike, not by accuracy"]
 Metric = Literal["accuracy", "log loss"]
 
+FACTORS = ("transfer", "reg", "optimizer")
 #: Cells → the number of levels of transfer, reg and optimizer.
 SHAPES = {6: (3, 2, 1), 12: (3, 2, 2), 18: (3, 3, 2), 50: (5, 5, 2)}
 #: Points that the levels of transfer and reg are below the first.
@@ -265,12 +268,55 @@ class Tally:
 
 def simulate(grid: Grid, studies: int, seed: int) -> dict[str, object]:
     """The claims of the reports of this many studies of a kind."""
-    words = f"{grid.metric} {grid.effects} {grid.spread}".encode()
-    rng = np.random.default_rng([seed, grid.cells, grid.seeds, grid.pictures, *words])
+    rng = _random(grid, seed, "fixed")
     tally = Tally(grid)
     seeds = dict.fromkeys(grid.levels, range(grid.seeds))
     for _ in range(studies):
         cells = dict(zip(grid.levels, grid.draw(rng), strict=True))
-        rules = Rules(difference=MARGIN)
-        tally.add(compare(cells, ["transfer", "reg", "optimizer"], seeds, rules=rules))
+        tally.add(compare(cells, FACTORS, seeds, rules=Rules(difference=MARGIN)))
     return tally.row()
+
+
+def simulate_auto(grid: Grid, studies: int, seed: int) -> dict[str, object]:
+    """The same where seeds are added in rounds (`seed=auto`); `grid.seeds` is the most.
+
+    The row has the mean number of runs, beside that of as many seeds for every cell, and the share
+    of the comparisons with the baseline or the best cell that ended settled.
+    """
+    rng = _random(grid, seed, "auto")
+    tally = Tally(grid)
+    n_runs, settled = [], []
+    looks = [look for look in LOOKS if look <= grid.seeds]
+    rules = Rules(difference=MARGIN, n_looks=len(looks))
+    for _ in range(studies):
+        every = dict(zip(grid.levels, grid.draw(rng), strict=True))
+        has = dict.fromkeys(grid.levels, looks[0])
+        for look in looks:
+            found = compare(
+                {cell: table[: has[cell]] for cell, table in every.items()},
+                FACTORS,
+                {cell: range(n) for cell, n in has.items()},
+                rules=rules,
+            )
+            best = max(every, key=lambda cell: float(every[cell][: has[cell]].mean()))
+            questions = questions_of(found, best)
+            open_ones = [claim for claim in questions if not is_settled(claim)]
+            if not open_ones or look == looks[-1]:
+                break
+            more = looks[looks.index(look) + 1]
+            has.update({cell: more for claim in open_ones for cell in (claim.a, claim.b)})
+        tally.add(found)
+        n_runs.append(sum(has.values()))
+        settled.append(1 - len(open_ones) / len(questions))
+    return {
+        **tally.row(),
+        "seeds": f"auto, {grid.seeds} at most",
+        "runs": round(float(np.mean(n_runs)), 1),
+        "runs_of_fixed_seeds": grid.cells * grid.seeds,
+        "settled": round(float(np.mean(settled)), 3),
+    }
+
+
+def _random(grid: Grid, seed: int, kind: str) -> np.random.Generator:
+    words = f"{kind} {grid.metric} {grid.effects} {grid.spread}".encode()
+    return np.random.default_rng([seed, grid.cells, grid.seeds, grid.pictures, *words])

@@ -138,6 +138,9 @@ class ReportConfig:
     nuisance: list[str] = setting([], result=False)
     baseline: dict[str, str] = setting({}, result=False)
     difference: float = setting(0.01, above=0, below=1, result=False)
+    metric: str | None = setting(
+        None, choices=("accuracy", "balanced_accuracy", "log_loss", "brier"), result=False
+    )
 
 
 @dataclass

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -202,6 +203,23 @@ def keep_memory() -> None:
 def started() -> float:
     """When this was first asked for, on the clock of `time.monotonic`: the start of a command."""
     return time.monotonic()
+
+
+def forget_peak_memory() -> None:
+    """Start to measure the most memory that this process holds anew (on Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        # What was freed belongs to the runs before; with `keep_memory` it would still be held.
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory that this process has held since `forget_peak_memory`; None if not known."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1000
+    return None
 
 
 def command_line(arguments: Sequence[str] | None = None) -> str:

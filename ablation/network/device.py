@@ -43,6 +43,19 @@ class Compute:
         """Whether the layers of network/cpu can take part in training."""
         return self.cpu_kernels and self.device.type == "cpu" and self.precision == torch.float32
 
+    def forget_peak_memory(self) -> None:
+        """Start to measure the most memory held anew."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        else:
+            process.forget_peak_memory()
+
+    def peak_memory_mb(self) -> float | None:
+        """The most memory held since: on a GPU by tensors, else by this process."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / 1e6
+        return process.peak_memory_mb()
+
     def autocast(self) -> torch.autocast:
         """The context in which a network computes in this precision."""
         return autocast(self.device, self.precision)

@@ -36,6 +36,8 @@ class Trained:
         known: what is needed to tell whether a picture is far from the training pictures; None
             where no weights are kept.
         checks: tags that show the integrity of the run.
+        cost: how many parameters were trained, and where it is known the most memory held, in MB:
+            on a GPU that of its tensors, else that of the process.
         filters: the first convolution's filters before training and at the best epoch, each of
             shape (n_filters, n_channels, height, width); None for a network without convolutions.
     """
@@ -44,6 +46,7 @@ class Trained:
     test: npt.NDArray[np.float32] | None
     known: novelty.Known | None
     checks: dict[str, str]
+    cost: dict[str, float]
     filters: tuple[Filters, Filters] | None
 
 
@@ -63,6 +66,7 @@ def learn(
         DivergedError: a number of the training or of the test is not finite.
     """
     compute = Compute.of(config)
+    compute.forget_peak_memory()
     network = _build(config, len(pictures.classes)).to(compute.device)
     start = model.digest(network.trunk.state_dict())
     first_filters = _first_filters(network)
@@ -84,6 +88,7 @@ def learn(
             "frozen_digest_after": parts.frozen_digest(),
             **_measured(result, compute),
         },
+        cost=_cost(parts, compute),
         filters=_pair(first_filters, _first_filters(network)),
     )
 
@@ -139,6 +144,14 @@ def _measured(result: Fit, compute: Compute) -> dict[str, str]:
         "device": str(compute.device),
         "threads": str(torch.get_num_threads()),
         "precision": str(compute.precision).removeprefix("torch."),
+    }
+
+
+def _cost(parts: Parts, compute: Compute) -> dict[str, float]:
+    peak = compute.peak_memory_mb()
+    return {
+        "trained_parameters": float(sum(weight.numel() for weight in parts.trained())),
+        **({} if peak is None else {"peak_memory_mb": peak}),
     }
 
 

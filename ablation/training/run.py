@@ -138,6 +138,7 @@ def _metrics(pictures: Pictures, trained: Trained) -> dict[str, float]:
         "best_epoch": float(result.best_epoch),
         "last_val_accuracy": result.last_val_accuracy,
         "train_seconds": sum(row["epoch_seconds"] for row in result.history),
+        **trained.cost,
     }
     if pictures.test and trained.test is not None:
         metrics["test_accuracy"] = float((trained.test.argmax(1) == pictures.test.labels).mean())

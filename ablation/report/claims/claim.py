@@ -1,8 +1,9 @@
 """The claims that a report makes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from ablation.report.claims.metric import ACCURACY, Metric
 from ablation.report.claims.moderation import SeedVariances
 from ablation.report.claims.statistics import Contrast, MeanAccuracy
 
@@ -25,6 +26,7 @@ class Rules:
 
     Attributes:
         confidence: of intervals; all claims of a report hold together at it, between 0 and 1.
+        metric: what is compared.
         difference: the smallest difference of interest, in units of the score, above 0.
         n_looks: how many times a study may be looked at whose seeds are added until its questions
             are settled. Each look then has an equal part of the probability of an error: intervals
@@ -35,6 +37,7 @@ class Rules:
     """
 
     confidence: float = 0.95
+    metric: Metric = ACCURACY
     difference: float = 0.01
     n_looks: int = 1
 
@@ -103,6 +106,10 @@ class CellContrast(Claim):
     @property
     def n_cells(self) -> int:
         return 2
+
+    def reversed(self) -> "CellContrast":
+        """Cell `b` minus cell `a`."""
+        return replace(self, found=self.found.reversed(), a=self.b, b=self.a)
 
 
 @dataclass(frozen=True, kw_only=True)

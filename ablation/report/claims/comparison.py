@@ -11,6 +11,7 @@ most 5 % of studies have a report with any significant claim.
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -119,8 +120,12 @@ class _Family:
         table = self._grid.tables[cell]
         is_known = self._prior is not None and cell in self._prior.place
         expected = of_sums(self._prior, [{cell: 1.0}]) if is_known and self._prior else None
-        interval = mean_interval if table.dtype.kind == "i" else score_interval
-        return CellMean(cell, interval(table, self._rules.confidence, expected))
+        if table.dtype.kind == "i":
+            return CellMean(cell, mean_interval(table, self._rules.confidence, expected))
+        found = score_interval(table, self._rules.confidence, expected)
+        # An accuracy lies in 0..1, a loss is not below 0.
+        most = 1.0 if self._rules.metric.is_share else np.inf
+        return CellMean(cell, replace(found, low=max(found.low, 0), high=min(found.high, most)))
 
     def claims(self, drafts: Sequence[Draft], rows: "_Digests") -> list[Claim]:
         """Each draft with its contrast and its p-value, corrected for all of them."""

@@ -11,7 +11,9 @@ from ablation.report.claims.groups import Group
 from ablation.report.claims.optimism import Optimism, optimism
 from ablation.report.claims.pair_tables import PairTable, first_pair, other_pairs
 from ablation.report.claims.paired import Paired, paired
+from ablation.report.claims.sides import Sides, sides
 from ablation.report.claims.tuning import with_tuning
+from ablation.report.evidence.answers import Answers
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Findings(Group):
         first_pair: tables of the first pair of factors, one for each combination of the others.
         other_pairs: tables of the other pairs, each averaged over the other factors.
         paired: the pictures of each pair of cells that share one seed only.
+        sides: of each main effect, what both sides reached and which pictures flip.
         optimism: of the best epoch; None where no pictures were held back.
     """
 
@@ -33,16 +36,21 @@ class Findings(Group):
     first_pair: tuple[PairTable, ...]
     other_pairs: tuple[PairTable, ...]
     paired: tuple[Paired, ...]
+    sides: tuple[Sides, ...]
     optimism: Optimism | None
 
 
 def findings(
-    group: Group, held_back: Mapping[Levels, NDArray[np.bool_]], tuning: Tuning
+    group: Group,
+    answers: Answers,
+    held_back: Mapping[Levels, NDArray[np.bool_]],
+    tuning: Tuning,
 ) -> Findings:
     """Everything that follows from a group's comparison and its answers.
 
     Args:
         group: of cells, compared.
+        answers: of its runs.
         held_back: levels → right or wrong on the pictures held back, (n_seeds, n_pictures).
         tuning: how the study chose its learning rates.
     """
@@ -56,6 +64,7 @@ def findings(
         first_pair=tuple(first_pair(group)),
         other_pairs=tuple(other_pairs(group)),
         paired=tuple(paired(group)),
+        sides=tuple(sides(group, answers)),
         optimism=optimism(group, held_back),
     )
 
@@ -75,5 +84,5 @@ def _against(group: Group, at: Levels | None) -> dict[Levels, CellContrast]:
         if claim.b == at:
             found[claim.a] = claim
         elif claim.a == at:
-            found[claim.b] = replace(claim, found=claim.found.reversed(), a=claim.b, b=claim.a)
+            found[claim.b] = claim.reversed()
     return found

@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ablation.report.claims.claim import Comparison, Levels, Rules
+from ablation.errors import ConfigError
+from ablation.report.claims.claim import Comparison, Levels, Rules, cell_name
 from ablation.report.claims.comparison import compare
+from ablation.report.claims.metric import Metric
 from ablation.report.claims.moderation import Expected, of_sums
 from ablation.report.claims.statistics import MeanAccuracy
+from ablation.report.evidence import scores
 from ablation.report.evidence.answers import Answers
 from ablation.report.evidence.cells import Cell, DivergedCell
 
@@ -30,6 +34,8 @@ class Group:
         comparison: what can be claimed of those in which no run diverged; None where there is no
             such cell, or their predictions can't be read.
         right: these cells' levels → right or wrong, of shape (n_seeds, n_pictures).
+        scores: the same of what is compared: right or wrong, or another score of each answer.
+        metric: what is compared.
         intervals: these cells' levels → mean accuracy with its interval.
     """
 
@@ -40,13 +46,15 @@ class Group:
     diverged_cells: tuple[Levels, ...]
     comparison: Comparison | None
     right: Mapping[Levels, NDArray[np.bool_]]
+    scores: Mapping[Levels, NDArray[Any]]
+    metric: Metric
     intervals: Mapping[Levels, MeanAccuracy]
 
     @property
     def ranked(self) -> list[Cell]:
         """The cells in which no seed diverged, by the mean over their seeds, the best first."""
         whole = [cell for cell in self.cells if not cell.diverged]
-        return sorted(whole, key=lambda cell: -cell.mean)
+        return sorted(whole, key=lambda cell: self.metric.rank(cell.mean))
 
     @property
     def unranked(self) -> list[Cell]:
@@ -62,11 +70,13 @@ class Group:
         """Right or wrong in a cell's runs of these seeds, (n_seeds, n_pictures)."""
         return self.of_seeds(self.right[levels], levels, seeds)
 
-    def of_seeds(
-        self, right: NDArray[np.bool_], levels: Levels, seeds: Sequence[int]
-    ) -> NDArray[np.bool_]:
+    def scores_of(self, levels: Levels, seeds: Sequence[int]) -> NDArray[Any]:
+        """What is compared, in a cell's runs of these seeds, (n_seeds, n_pictures)."""
+        return self.of_seeds(self.scores[levels], levels, seeds)
+
+    def of_seeds(self, table: NDArray[Any], levels: Levels, seeds: Sequence[int]) -> NDArray[Any]:
         """The rows of these seeds in a table that has a row for each seed of a cell."""
-        return right[[self._seeds[levels].index(seed) for seed in seeds]]
+        return table[[self._seeds[levels].index(seed) for seed in seeds]]
 
     def expected(self, sums: Sequence[Mapping[Levels, float]]) -> Expected | None:
         """What all cells let expect of the seeds of weighted sums of cells; None where nothing."""
@@ -130,14 +140,48 @@ def group(
         compared, levels = _scope(members, factors, is_alone=len(parts) == 1)
         here = [one.levels for one in diverged_cells if _is_within(one.levels, levels)]
         comparison = None
+        compared_scores = {
+            levels: table_of_scores(by_levels[levels], answers, rules.metric) for levels in right
+        }
         if right:
             usual = _usual_levels(right, factors, baseline)
-            comparison = _comparison(members, right, answers, usual, rules)
+            comparison = _comparison(members, compared_scores, answers, usual, rules)
         intervals = {mean.cell: mean.accuracy for mean in comparison.cells} if comparison else {}
         groups.append(
-            Group(name, members, compared, levels, tuple(here), comparison, right, intervals)
+            Group(
+                name=name,
+                cells=members,
+                compared=compared,
+                levels=levels,
+                diverged_cells=tuple(here),
+                comparison=comparison,
+                right=right,
+                scores=compared_scores,
+                metric=rules.metric,
+                intervals=intervals,
+            )
         )
     return groups
+
+
+def table_of_scores(cell: Cell, answers: Answers, metric: Metric) -> NDArray[Any]:
+    """What is compared, of each run and picture of a cell: shape (n_seeds, n_pictures).
+
+    Raises:
+        ConfigError: a run kept no probabilities, and the metric needs them.
+    """
+    right = np.stack([answers.right[run_id] for run_id in cell.run_ids])
+    if metric.key == "accuracy":
+        return right
+    if metric.key == "balanced_accuracy":
+        return right * scores.balanced(answers.labels[answers.pictures[cell.run_ids[0]]])
+    try:
+        return np.stack([answers.losses[run_id][metric.key] for run_id in cell.run_ids])
+    except KeyError as error:
+        raise ConfigError(
+            f"report.metric={metric.key}: runs of the cell ({cell_name(cell.levels)}) kept no "
+            "probabilities, as an earlier version did; accuracy and balanced_accuracy need none"
+        ) from error
 
 
 def _without_diverged(
@@ -179,7 +223,7 @@ def _usual_levels(
 
 def _comparison(
     members: Sequence[Cell],
-    right: Mapping[Levels, NDArray[np.bool_]],
+    tables: Mapping[Levels, NDArray[Any]],
     answers: Answers,
     usual: Mapping[str, str],
     rules: Rules,
@@ -188,9 +232,9 @@ def _comparison(
     predicted = {
         cell.levels: np.stack([answers.predicted[run_id] for run_id in cell.run_ids])
         for cell in members
-        if cell.levels in right and all(run_id in answers.predicted for run_id in cell.run_ids)
+        if cell.levels in tables and all(run_id in answers.predicted for run_id in cell.run_ids)
     }
-    return compare(right, list(usual), seeds, usual, predicted, rules)
+    return compare(tables, list(usual), seeds, usual, predicted, rules)
 
 
 def _what_is_common(members: Sequence[Cell], cells: Sequence[Cell], factors: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ablation.report.claims.claim import Levels
 from ablation.report.claims.groups import Group
-from ablation.report.claims.pair_tables import Entry, average_accuracies
+from ablation.report.claims.pair_tables import Entry, average_scores
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def optimism(group: Group, held_back: Mapping[Levels, NDArray[np.bool_]]) -> Opt
     shapes = {held_back[levels].shape[1] for levels in both}
     if not seeds or len(shapes) != 1:
         return None
-    (val,) = average_accuracies([[group.answers_of(levels, seeds) for levels in both]])
-    (test,) = average_accuracies([[group.of_seeds(held_back[k], k, seeds) for k in both]])
+    (val,) = average_scores([[group.answers_of(levels, seeds) for levels in both]])
+    (test,) = average_scores([[group.of_seeds(held_back[k], k, seeds) for k in both]])
     gap = val.mean - test.mean
     low = gap - np.hypot(val.mean - val.low, test.high - test.mean)
     high = gap + np.hypot(val.high - val.mean, test.mean - test.low)

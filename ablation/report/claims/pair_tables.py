@@ -3,12 +3,14 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ablation.report.claims.claim import Levels
 from ablation.report.claims.groups import Group
+from ablation.report.claims.metric import ACCURACY, Metric
 from ablation.report.claims.moderation import Expected
 from ablation.report.claims.statistics import mean_effects
 
@@ -134,13 +136,14 @@ def averages(group: Group, pair: tuple[str, str]) -> PairTable | None:
             name: level for name, level in zip(names, rest, strict=True) if name in group.compared
         }
         return PairTable(pair, rows, columns, diverged | _intervals(group, one), others)
-    tables = [[group.answers_of(one[key], seeds) for one in matched.values()] for key in wanted]
+    tables = [[group.scores_of(one[key], seeds) for one in matched.values()] for key in wanted]
     weights = [
         {levels: 1 / len(matched) for levels in (one[key] for one in matched.values())}
         for key in wanted
     ]
     expected = group.expected(weights) if len(seeds) > 1 else None
-    entries = diverged | dict(zip(wanted, average_accuracies(tables, expected), strict=True))
+    means = average_scores(tables, expected, group.metric)
+    entries = diverged | dict(zip(wanted, means, strict=True))
     return PairTable(pair, rows, columns, entries, {}, len(matched))
 
 
@@ -151,18 +154,25 @@ def _intervals(
     return {key: Entry(one.mean, one.low, one.high) for key, one in found.items()}
 
 
-def average_accuracies(
-    tables: Sequence[Sequence[NDArray[np.bool_]]], expected: Expected | None = None
+def average_scores(
+    tables: Sequence[Sequence[NDArray[Any]]],
+    expected: Expected | None = None,
+    metric: Metric = ACCURACY,
 ) -> list[Entry]:
-    """The mean accuracy over the cells of each list, with its interval.
+    """The mean score over the cells of each list, with its interval.
 
     Args:
-        tables: lists of right or wrong, each of one shape (n_seeds, n_pictures).
+        tables: lists of right or wrong, or of scores, each of one shape (n_seeds, n_pictures).
         expected: of each mean, what the cells of the study let expect of its seeds.
+        metric: what the scores are.
     """
-    # Around 1/2: the method adds an answer on either side of the middle of its scale.
-    centred = np.stack([np.mean(cells, axis=0) for cells in tables]) - 0.5
+    means = np.stack([np.mean(cells, axis=0) for cells in tables])
+    # The method adds an answer on either side of the middle of its scale.
+    is_accuracy = metric.key == "accuracy"
+    middle = 0.5 if is_accuracy else float(means.mean())
+    limit = 0.5 if is_accuracy else None
+    most = 1.0 if metric.is_share else np.inf
     return [
-        Entry(found.difference + 0.5, found.low + 0.5, found.high + 0.5)
-        for found in mean_effects(centred, limit=0.5, expected=expected)
+        Entry(found.difference + middle, max(found.low + middle, 0), min(found.high + middle, most))
+        for found in mean_effects(means - middle, limit=limit, expected=expected)
     ]

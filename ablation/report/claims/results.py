@@ -1,7 +1,8 @@
 """All results of a study, gathered: what the pages, tables and figures of a report show."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,9 @@ from ablation.errors import ConfigError
 from ablation.report.claims import groups, price
 from ablation.report.claims.claim import Levels, Rules
 from ablation.report.claims.findings import Findings, findings
+from ablation.report.claims.groups import table_of_scores
 from ablation.report.claims.looks import planned_looks
+from ablation.report.claims.metric import ACCURACY, METRICS, MOST_UNEQUAL, Metric
 from ablation.report.claims.price import Price
 from ablation.report.claims.statistics import MeanAccuracy, mean_interval
 from ablation.report.claims.tuning import tuning_of
@@ -21,6 +24,7 @@ from ablation.report.evidence.answers import Answers
 from ablation.report.evidence.cells import Cell, DivergedCell
 from ablation.report.evidence.integrity import Check
 from ablation.report.evidence.runs import Runs
+from ablation.report.evidence.scores import Scores
 from ablation.report.evidence.source import HELD_BACK, Evidence, History
 
 #: Learning curves are drawn of this many cells, the best ones.
@@ -46,6 +50,9 @@ class Results:
         histories: run id → metrics by epoch, of the cells whose curves are drawn.
         unreadable: run id → why its predictions can't be read, and where they were looked for.
         unread: run id → why its predictions of pictures held back, or its history, can't be read.
+        metric: what is compared.
+        labels: of each set of pictures, the true class of each picture.
+        scores: run id → the scores of its predictions of the validation pictures.
         run_seconds: how long one run took; None where no times are known.
         n_probabilities: how many probabilities all finished runs predicted, estimated from the
             runs compared.
@@ -62,6 +69,9 @@ class Results:
     histories: Mapping[str, History]
     unreadable: Mapping[str, str]
     unread: Mapping[str, str]
+    metric: Metric
+    labels: Sequence[tuple[str, ...]]
+    scores: Mapping[str, Scores]
     run_seconds: float | None
     n_probabilities: int
     config: ReportConfig
@@ -126,11 +136,13 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
     _refuse_unknown(found, config)
     found, (cells, diverged), (answers, test_answers) = _cells(evidence, found, config)
     tested = _held_back(cells, test_answers)
+    metric = _metric(config, answers)
+    cells = [replace(cell, score=_reached(cell, answers, metric)) for cell in cells]
     tuning = tuning_of(found, cells)
     compared = [
-        findings(group, tested, tuning)
+        findings(group, answers, tested, tuning)
         for group in groups.group(
-            cells, diverged, answers, found.factors, config.baseline, _rules(found, config)
+            cells, diverged, answers, found.factors, config.baseline, _rules(found, config, metric)
         )
     ]
     drawn = _drawn(found, compared)
@@ -148,6 +160,9 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
         histories=histories.read,
         unreadable=answers.unreadable,
         unread={**test_answers.unreadable, **histories.unreadable},
+        metric=metric,
+        labels=answers.labels,
+        scores=answers.scores,
         run_seconds=price.seconds_of_run(runs[0] for runs in found.ledger.finished.values()),
         n_probabilities=round(n_probabilities * n_finished / max(len(drawn), 1)),
         config=config,
@@ -167,9 +182,33 @@ def _cells(
         found = runs.set_aside(found, diverged, config.nuisance)
 
 
-def _rules(found: Runs, config: ReportConfig) -> Rules:
+def _metric(config: ReportConfig, answers: Answers) -> Metric:
+    """What is compared: if nothing is asked for, it depends on the sizes of the classes."""
+    if config.metric is not None:
+        return METRICS[config.metric]
+    is_unequal = any(imbalance(labels) > MOST_UNEQUAL for labels in answers.labels)
+    return METRICS["balanced_accuracy"] if is_unequal else ACCURACY
+
+
+def imbalance(labels: Sequence[str]) -> float:
+    """How many times as many pictures the largest class has as the smallest."""
+    sizes = Counter(labels).values()
+    return max(sizes) / min(sizes) if sizes else 1.0
+
+
+def _reached(cell: Cell, answers: Answers, metric: Metric) -> NDArray[np.float64] | None:
+    """What is compared, of each seed of a cell; None for the accuracy that the runs logged."""
+    if metric == ACCURACY or any(run_id not in answers.right for run_id in cell.run_ids):
+        return None
+    mean: NDArray[np.float64] = table_of_scores(cell, answers, metric).mean(
+        axis=1, dtype=np.float64
+    )
+    return mean
+
+
+def _rules(found: Runs, config: ReportConfig, metric: Metric) -> Rules:
     n_looks = max(len(planned_looks(found.plans)), 1)
-    return Rules(difference=config.difference, n_looks=n_looks)
+    return Rules(metric=metric, difference=config.difference, n_looks=n_looks)
 
 
 def _held_back(cells: Sequence[Cell], answers: Answers) -> dict[Levels, NDArray[np.bool_]]:

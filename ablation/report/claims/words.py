@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ablation.report.claims.claim import CellContrast, Claim, Interaction, LevelEffect
+from ablation.report.claims.metric import Metric
 from ablation.report.claims.power import Needed, needed
 from ablation.report.claims.statistics import Contrast
 
@@ -16,7 +17,8 @@ def in_words(claim: Claim, seconds: float | None = None) -> str:
             says how much data would settle whether there is a difference of the size of interest,
             and what the seeds would cost.
     """
-    if claim.found.difference < 0:  # Name the better one first.
+    metric = claim.rules.metric
+    if claim.found.difference < 0:
         claim = _turned(claim)
     found = claim.found
     scope = f"{count(found.n_seeds, 'seed')}, {count(found.n_pictures, 'picture')}"
@@ -26,10 +28,10 @@ def in_words(claim: Claim, seconds: float | None = None) -> str:
     ending = _where_nothing_changed(claim)
     match claim.verdict:
         case "different":
-            return f"{_different(claim, _figures(found))}, {scope}{ending}"
+            return f"{_different(claim, _figures(found, metric))}, {scope}{ending}"
         case "same":
-            return f"{_equivalent(claim)}: {_figures(found)}, {scope}{ending}"
-    sentence = f"open: {_open(claim)} is {_figures(found)}, {scope}"
+            return f"{_equivalent(claim)}: {_figures(found, metric)}, {scope}{ending}"
+    sentence = f"open: {_open(claim)} is {_figures(found, metric)}, {scope}"
     if found.excludes_zero:
         sentence += (
             f"; its own interval excludes 0, but corrected p = {claim.corrected_p:.2g} for all"
@@ -70,12 +72,14 @@ def _different(claim: Claim, figures: str) -> str:
     if isinstance(claim, Interaction):
         lead, here, there = _interaction_names(claim)
         return f"{lead} is {figures} higher with {here} than with {there}"
-    better, worse, beside = _sides(claim)
-    return f"{better} beats {worse}{beside} by {figures}"
+    higher, lower, beside = _sides(claim)
+    if claim.rules.metric.lower_is_better:
+        return f"{lower} beats {higher}{beside}: its {claim.rules.metric.label} is {figures} lower"
+    return f"{higher} beats {lower}{beside} by {figures}"
 
 
 def _equivalent(claim: Claim) -> str:
-    within = f"the same within {points_in_words(claim.rules.difference)}"
+    within = f"the same within {claim.rules.metric.amount(claim.rules.difference)}"
     if isinstance(claim, Interaction):
         lead, here, there = _interaction_names(claim)
         return f"{lead} is {within} with {here} and with {there}"
@@ -167,29 +171,31 @@ def _averaged_over(claim: Claim) -> str:
     return f", averaged over {claim.matched} of {claim.possible} matched {kind} of cells"
 
 
-def _figures(found: Contrast) -> str:
+def _figures(found: Contrast, metric: Metric) -> str:
     """Such as "21.3 points [17.0, 25.6]"; an interval without 0 is never rounded to hold it."""
-    decimals = 1
+    decimals = metric.decimals
     nearest = min(abs(found.low), abs(found.high))
-    while found.excludes_zero and decimals < 8 and round(100 * nearest, decimals) == 0:
+    while found.excludes_zero and decimals < 8 and round(metric.scale * nearest, decimals) == 0:
         decimals += 1
 
-    def points(fraction: float) -> str:
-        rounded = round(100 * fraction, decimals) + 0.0  # + 0.0 makes -0.0 a plain 0.0.
+    def told(value: float) -> str:
+        rounded = round(metric.scale * value, decimals) + 0.0  # + 0.0 makes -0.0 a plain 0.0.
         return f"{rounded:.{decimals}f}"
 
-    unit = "point" if points(found.difference) == "1.0" else "points"
-    return f"{points(found.difference)} {unit} [{points(found.low)}, {points(found.high)}]"
+    unit = "point" if told(found.difference) == "1.0" else metric.unit
+    middle = f"{told(found.difference)} {unit}" if metric.unit else told(found.difference)
+    return f"{middle} [{told(found.low)}, {told(found.high)}]"
 
 
 def _what_it_takes(claim: Claim, seconds: float | None) -> str:
     found, difference = claim.found, claim.rules.difference
-    task = f"settle whether it is {points_in_words(difference)} or more"
+    amount = claim.rules.metric.amount(difference)
+    task = f"settle whether it is {amount} or more"
     need = needed(found, difference)
     seeds = need.seeds and f"about {_rough(need.seeds)} seeds"
     pictures = need.pictures and f"{_rough(need.pictures)} pictures"
     if need.seeds and need.seeds <= found.n_seeds:
-        return f"in a single comparison, that is enough to detect {points_in_words(difference)}"
+        return f"in a single comparison, that is enough to detect {amount}"
     if seeds and pictures:
         return f"{seeds}{_price(claim, need, seconds)} or {pictures} would {task}"
     if seeds:
@@ -214,12 +220,6 @@ def about(seconds: float) -> str:
     unit, size = next((one for one in sizes if seconds >= 1.5 * one[1]), sizes[-1])
     number = max(round(seconds / size), 1)
     return f"about {_rough(number)} {noun(number, unit)}"
-
-
-def points_in_words(fraction: float) -> str:
-    """0.01 → "1 point", 0.025 → "2.5 points"."""
-    points = f"{100 * fraction:g}"
-    return f"{points} {'point' if points == '1' else 'points'}"
 
 
 def _rough(number: int) -> str:

@@ -19,6 +19,8 @@ METRICS = {
     "last": "last_val_accuracy",
     "test": "test_accuracy",
     "seconds": "train_seconds",
+    "parameters": "trained_parameters",
+    "memory": "peak_memory_mb",
 }
 
 
@@ -47,13 +49,15 @@ class Cell:
         levels: in the order of the factors.
         seeds: increasing.
         run_ids: one for each seed.
-        best, last, test, seconds: of shape (n_seeds,): the accuracies (0..1) at the best epoch, at
-            the last, and on the pictures held back, and the seconds of training; NaN where a run
-            did not log them.
+        best, last, test, seconds, parameters, memory: of shape (n_seeds,): the accuracies (0..1)
+            at the best epoch, at the last, and on the pictures held back, the seconds of training,
+            how many parameters were trained, and the most memory that the process held, in MB; NaN
+            where a run did not log them.
         chosen: searched setting → the value at which the cell is shown.
         tried: all values that were tried here, the chosen ones first.
         diverged: the seeds whose runs diverged at the chosen value. The mean over the others is
             then too high, since it leaves out the worst.
+        score: of shape (n_seeds,): what is compared, where that is not the accuracy.
     """
 
     levels: tuple[str, ...]
@@ -63,14 +67,22 @@ class Cell:
     last: Floats
     test: Floats
     seconds: Floats
+    parameters: Floats
+    memory: Floats
     chosen: Mapping[str, str]
     tried: tuple[Tried, ...]
     diverged: tuple[int, ...] = ()
+    score: Floats | None = None
+
+    @property
+    def reached(self) -> Floats:
+        """What is compared, of each seed at its best epoch, of shape (n_seeds,)."""
+        return self.best if self.score is None else self.score
 
     @property
     def mean(self) -> float:
-        """Over the seeds, of the accuracy at the best epoch, 0..1."""
-        return float(self.best.mean())
+        """Over the seeds, of what is compared: in 0..1 if it is an accuracy."""
+        return float(self.reached.mean())
 
     @cached_property
     def at_edge(self) -> tuple[str, ...]:

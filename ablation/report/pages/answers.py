@@ -13,10 +13,10 @@ from ablation.report.claims.claim import (
 )
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
-from ablation.report.claims.words import count, in_words, points_in_words, tuning_note
+from ablation.report.claims.words import count, in_words, tuning_note
 from ablation.report.evidence.cells import Cell
 from ablation.report.pages.blocks import Block, Bullets, PageFigure, Text
-from ablation.report.pages.cell_text import accuracy
+from ablation.report.pages.cell_text import reached
 from ablation.report.pages.claim_text import claim_factors, left_out
 from ablation.report.pages.numbers import listed
 
@@ -34,7 +34,7 @@ def answers(results: Results, group: Findings, figures: Sequence[PageFigure]) ->
         cell = group.ranked[0]
         name = f"{cell_name(cell.levels)}: " if cell.levels else ""
         yield Text(
-            f"{name}{accuracy(cell, group)} %, {count(len(cell.seeds), 'seed')}. "
+            f"{name}{reached(cell, group)}{_percent(group)}, {count(len(cell.seeds), 'seed')}. "
             "There is no other cell to compare it with."
         )
     elif group.comparison is None:
@@ -101,9 +101,13 @@ def _interactions(results: Results, claims: Sequence[Interaction]) -> Iterator[t
         )
 
 
+def _percent(group: Findings) -> str:
+    return " %" if group.metric.is_share else f" {group.metric.label}"
+
+
 def _best_cell(results: Results, group: Findings) -> str:
     first, *others = group.ranked
-    start = f"{cell_name(first.levels)} ranks first with {accuracy(first, group)} %"
+    start = f"{cell_name(first.levels)} ranks first with {reached(first, group)}{_percent(group)}"
     if group.unranked or results.diverged_cells:
         start += " among the cells in which no run diverged"
     beside, anchor = group.beside_anchor, group.anchor
@@ -129,7 +133,7 @@ def _best_cell(results: Results, group: Findings) -> str:
         parts.append(
             f"It is better than {len(by_verdict['different'])} of the {len(others)} others"
         )
-    within = points_in_words(results.config.difference)
+    within = results.metric.amount(results.config.difference)
     for cells, relation in (
         (by_verdict["same"], f"it is the same within {within} as"),
         (by_verdict["open"], "it is open whether it is better than"),

@@ -62,14 +62,33 @@ class PageFigure:
         name: of its file, without the suffix.
         png: the content of the file.
         caption: what the figure shows, in one or two sentences.
+        numbers: that it shows, for readers who want them; None where another table has them.
     """
 
     name: str
     png: bytes
     caption: str
+    numbers: Table | None = None
 
 
-Block = Text | Bullets | Code | Table | PageFigure
+@dataclass(frozen=True)
+class Baselines:
+    """What the table before it, the ranking, shows beside other cells than the first.
+
+    Only the page with scripts uses it: there a reader chooses the cell.
+
+    Attributes:
+        title: what the table shows as it is written.
+        cells: the names of the cells, one for each of the table's first rows.
+        pairs: "row,column", places in `cells` → the difference and the verdict.
+    """
+
+    title: str
+    cells: tuple[str, ...]
+    pairs: Mapping[str, tuple[str, str]]
+
+
+Block = Text | Bullets | Code | Table | PageFigure | Baselines
 
 
 @dataclass(frozen=True)

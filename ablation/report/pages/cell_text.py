@@ -1,4 +1,4 @@
-"""A cell's accuracy, and what became of its runs, as short texts."""
+"""What a cell reached, and what became of its runs, as short texts."""
 
 from collections.abc import Iterator
 
@@ -8,16 +8,18 @@ from ablation.report.claims.results import Results
 from ablation.report.claims.words import count
 from ablation.report.evidence.cells import Cell
 from ablation.report.pages.blocks import Text
-from ablation.report.pages.numbers import percent, with_interval
+from ablation.report.pages.numbers import interval, value
 
 #: Rows of a table of cells on a page; cells.csv has all.
 MOST_ROWS = 60
 
 
-def accuracy(cell: Cell, group: Group) -> str:
-    """A cell's mean best validation accuracy, with its interval where it has one."""
+def reached(cell: Cell, group: Group) -> str:
+    """What a cell reached on average, with its interval where it has one."""
     found = group.intervals.get(cell.levels)
-    return percent(cell.mean) if found is None else with_interval(found.mean, found.low, found.high)
+    if found is None:
+        return value(group.metric, cell.mean)
+    return interval(group.metric, found.mean, found.low, found.high)
 
 
 def n_diverged(cell: Cell) -> str:

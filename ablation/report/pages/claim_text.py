@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ablation.report.claims.claim import CellContrast, Claim, Interaction, LevelEffect, cell_name
 from ablation.report.claims.results import Results
-from ablation.report.claims.words import count, points_in_words, tuning_note
+from ablation.report.claims.words import count, tuning_note
 from ablation.report.pages.numbers import points
 
 
@@ -32,21 +32,22 @@ def claim_name(claim: Claim) -> str:
 
 
 def difference(claim: Claim) -> str:
-    """A claim's difference with its interval, in points: "+2.6 [-1.7, 6.9]".
+    """A claim's difference with its interval, of an accuracy in points: "+2.6 [-1.7, 6.9]".
 
     More decimals are given where one would make the interval a point, or include 0 by rounding.
     """
-    found = claim.found
-    decimals = 1
-    while decimals < 4 and (
-        round(100 * (found.high - found.low), decimals) == 0
-        or (
-            found.excludes_zero and round(100 * min(abs(found.low), abs(found.high)), decimals) == 0
-        )
+    found, metric = claim.found, claim.rules.metric
+    nearest = min(abs(found.low), abs(found.high))
+    decimals = metric.decimals
+    while decimals < metric.decimals + 3 and (
+        round(metric.scale * (found.high - found.low), decimals) == 0
+        or (found.excludes_zero and round(metric.scale * nearest, decimals) == 0)
     ):
         decimals += 1
-    low, high = (round(100 * bound, decimals) + 0.0 for bound in (found.low, found.high))
-    return f"{points(found.difference, decimals)} [{low:.{decimals}f}, {high:.{decimals}f}]"
+    low, high = (round(metric.scale * bound, decimals) + 0.0 for bound in (found.low, found.high))
+    # A fraction as points or, of another score, as it is.
+    middle = points(metric.scale * found.difference / 100, decimals)
+    return f"{middle} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
 def verdict(claim: Claim) -> str:
@@ -55,7 +56,7 @@ def verdict(claim: Claim) -> str:
         return verdict_of_same(claim)
     words: str = claim.verdict
     if words == "same":
-        words = f"the same within {points_in_words(claim.rules.difference)}"
+        words = f"the same within {claim.rules.metric.amount(claim.rules.difference)}"
     return f"{words} †" if tuning_note(claim) else words
 
 

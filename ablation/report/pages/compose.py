@@ -11,11 +11,13 @@ from ablation.report.pages.arms import integrity
 from ablation.report.pages.blocks import Block, Figures, Page, PageFigure, Section
 from ablation.report.pages.effects import effects, shares
 from ablation.report.pages.epoch import selection
+from ablation.report.pages.flips import flips
 from ablation.report.pages.ledger import ledger
 from ablation.report.pages.origin import origin
 from ablation.report.pages.overview import all_cells, what_was_compared
 from ablation.report.pages.pair_tables import pairs
 from ablation.report.pages.ranking import ranking
+from ablation.report.pages.scores import scores
 from ablation.report.pages.searched import searched
 from ablation.report.pages.training import curves, time
 
@@ -49,9 +51,11 @@ def compose(results: Results, figures: Sequence[Figures]) -> Page:
         *of_groups("Pairs of factors", pairs, "pairs"),
         *of_groups("Paired pictures", paired.pictures),
         *of_groups("Effects", effects, "effects"),
+        *of_groups("Pictures that flip", flips),
         *of_groups("Shares of variance", shares),
         *of_groups("Selection of the epoch", selection),
         *of_groups("Searched settings", searched),
+        *of_groups("Scores and cost", scores),
         Section("Ledger", tuple(ledger(results))),
         Section("Integrity of the arms", tuple(integrity(results))),
         *of_groups("Learning curves", curves, "curves"),

@@ -84,7 +84,8 @@ def effects_table(claims: Sequence[LevelEffect | Interaction]) -> Table:
         for claim in claims
     ]
     kind = "pairs" if claims and isinstance(claims[0], LevelEffect) else "squares"
-    header = ("factor", "levels", "points", "corrected p", "verdict", f"matched {kind}", "seeds")
+    unit = (claims[0].rules.metric.unit if claims else "") or "difference"
+    header = ("factor", "levels", unit, "corrected p", "verdict", f"matched {kind}", "seeds")
     return Table(header, tuple(rows), "llrrlrr")
 
 

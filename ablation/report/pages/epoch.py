@@ -21,7 +21,7 @@ def selection(results: Results, group: Findings, figures: Sequence[PageFigure]) 
     if not group.ranked:
         return
     if group.optimism is None:
-        gain = float(np.mean([cell.mean - cell.last.mean() for cell in group.ranked]))
+        gain = float(np.mean([cell.best.mean() - cell.last.mean() for cell in group.ranked]))
         yield Text(
             "The best epoch was chosen on the same validation pictures that it is reported on, "
             f"so its accuracy is optimistic. It is {percent(gain)} points above the last epoch's "
@@ -64,10 +64,11 @@ def selection_table(results: Results, group: Findings) -> Table:
 
 def _row(results: Results, cell: Cell) -> tuple[str, ...]:
     last = float(cell.last.mean())
-    row = (cell_name(cell.levels), percent(cell.mean), percent(last), points(cell.mean - last))
+    best = float(cell.best.mean())
+    row = (cell_name(cell.levels), percent(best), percent(last), points(best - last))
     if not results.test:
         return row
     test = results.test.get(cell.levels)
     if test is None:
         return (*row, "–", "–")
-    return (*row, with_interval(test.mean, test.low, test.high), points(cell.mean - test.mean))
+    return (*row, with_interval(test.mean, test.low, test.high), points(best - test.mean))

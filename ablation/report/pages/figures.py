@@ -1,7 +1,7 @@
 """Which figures a report has, in which section, and what is written below each."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,21 +12,33 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ablation.figures.style import LIGHT
-from ablation.report.claims.claim import Claim
+from ablation.report.claims.claim import CellContrast, Claim, cell_name
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import MOST_CURVES, Results
 from ablation.report.claims.words import tuning_note
 from ablation.report.evidence.cells import Cell
-from ablation.report.pages import drawing
-from ablation.report.pages.blocks import Figures, PageFigure
-from ablation.report.pages.claim_text import claim_factors, claim_name, dagger
-from ablation.report.pages.drawing import LONGEST_NAME, without_middle
+from ablation.report.pages.blocks import Figures, PageFigure, Table
+from ablation.report.pages.claim_text import (
+    claim_factors,
+    claim_name,
+    dagger,
+    difference,
+    verdict,
+)
+from ablation.report.pages.drawing import courses, differences, means
+from ablation.report.pages.drawing.marks import LONGEST_NAME, without_middle
+from ablation.report.pages.drawing.means import axis_name
 from ablation.report.pages.effects import largest
+from ablation.report.pages.numbers import p_value, value
 from ablation.report.pages.pair_tables import pair_name
 
 DPI = 130
 MOST_DOTS = 60
 MOST_HEAT_MAPS = 24
+MOST_PANELS = 8
+MOST_SEEDS = 20
+#: Cells in a matrix of all pairs, which fewer cells than these need not.
+MOST_IN_MATRIX, LEAST_FOR_MATRIX = 24, 6
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -52,12 +64,14 @@ class PlannedFigure:
         name: of its file, without the suffix.
         caption: what it shows.
         draw: draws it.
+        numbers: that it shows, as a table.
     """
 
     section: str
     name: str
     caption: str
     draw: Callable[[], Figure]
+    numbers: Table | None = None
 
 
 def draw(results: Results) -> list[Figures]:
@@ -67,7 +81,7 @@ def draw(results: Results) -> list[Figures]:
         sections: dict[str, list[PageFigure]] = {}
         for planned in plan(results, group):
             name = planned.name if len(results.groups) == 1 else f"{planned.name}-{number}"
-            figure = PageFigure(name, _as_png(planned), planned.caption)
+            figure = PageFigure(name, _as_png(planned), planned.caption, planned.numbers)
             sections.setdefault(planned.section, []).append(figure)
         found.append(sections)
     return found
@@ -94,35 +108,69 @@ def plan(results: Results, group: Findings) -> Iterator[PlannedFigure]:
 def _of_ranking(group: Findings) -> Iterator[PlannedFigure]:
     if len(group.ranked) == 1:
         return
-    beside, anchor = group.beside_anchor, group.anchor
-    caption = "Mean best validation accuracy of each cell with its 95 % interval."
+    beside, anchor, metric = group.beside_anchor, group.anchor, group.metric
+    caption = f"Mean {axis_name(metric)} of each cell with its 95 % interval."
+    if any(len(cell.seeds) > 1 for cell in group.ranked):
+        caption += " Strokes: the seeds."
     line = None
     if beside:
-        caption += " Filled: significantly different from the cell at the dotted line; hollow: not."
+        caption += " Colour and shape: the verdict on its difference from the cell at the line."
         line = next(cell.mean for cell in group.cells if cell.levels == anchor)
-
-    def is_filled(cell: Cell) -> bool:
-        return not beside or (cell.levels in beside and beside[cell.levels].is_significant)
-
     caption += _best_of(MOST_DOTS, group)
-    make = partial(drawing.dots, group.ranked[:MOST_DOTS], group.intervals, is_filled, line)
-    yield PlannedFigure("ranking", "cells", caption, make)
+    shown = group.ranked[:MOST_DOTS]
+    verdicts = {levels: claim.verdict for levels, claim in beside.items()}
+    make = partial(means.dots, shown, group.intervals, metric, verdicts, line)
+    yield PlannedFigure("ranking", "cells", caption, make, _numbers_of_cells(shown, group))
+    if len(group.ranked) > LEAST_FOR_MATRIX and group.comparison is not None:
+        yield from _matrix(group)
+
+
+def _numbers_of_cells(cells: Sequence[Cell], group: Findings) -> Table:
+    """What each seed of each cell reached."""
+    seeds = sorted({seed for cell in cells for seed in cell.seeds})[:MOST_SEEDS]
+    rows = []
+    for cell in cells:
+        reached = dict(zip(cell.seeds, cell.reached, strict=True))
+        texts = (value(group.metric, float(reached.get(seed, np.nan))) for seed in seeds)
+        rows.append((cell_name(cell.levels), value(group.metric, cell.mean), *texts))
+    header = ("cell", f"mean {group.metric.header}", *(f"seed {seed}" for seed in seeds))
+    return Table(header, tuple(rows), "l" + "r" * (1 + len(seeds)))
+
+
+def _matrix(group: Findings) -> Iterator[PlannedFigure]:
+    """All pairs of the best cells, where all were compared."""
+    assert group.comparison is not None
+    cells = [cell.levels for cell in group.ranked[:MOST_IN_MATRIX]]
+    contrasts = {}
+    for claim in group.comparison.contrasts:
+        contrasts[claim.a, claim.b] = claim
+        contrasts[claim.b, claim.a] = claim.reversed()
+    contrasts = {(a, b): contrasts[a, b] for a in cells for b in cells if (a, b) in contrasts}
+    if len(contrasts) != len(cells) * (len(cells) - 1):
+        return
+    unit = "points" if group.metric.is_share else group.metric.label
+    caption = (
+        f"Each row's cell minus each column's, {unit}. Bold: different; ≈: the same within the "
+        f"difference of interest; grey: open.{_best_of(MOST_IN_MATRIX, group)}"
+    )
+    yield PlannedFigure("ranking", "matrix", caption, partial(differences.matrix, cells, contrasts))
 
 
 def _of_pairs(group: Findings) -> Iterator[PlannedFigure]:
     # One scale for all pairs, so that a small difference never looks like a large one.
-    accuracies = [cell.mean for cell in group.ranked]
-    limits = min(accuracies), max(accuracies)
-    first = group.first_pair
+    reached = [cell.mean for cell in group.ranked]
+    limits = min(reached), max(reached)
+    first, name = group.first_pair, axis_name(group.metric)
+    start = f"{name[0].upper()}{name[1:]}"
     if first:
-        caption = "Best validation accuracy, %."
+        caption = f"{start}."
         if len(first) > MOST_HEAT_MAPS:
             caption += f" {MOST_HEAT_MAPS} of {len(first)} combinations of the other factors."
-        make = partial(drawing.heat_maps, first[:MOST_HEAT_MAPS], limits)
+        make = partial(means.heat_maps, first[:MOST_HEAT_MAPS], limits, group.metric)
         yield PlannedFigure("pairs", _heat_map_name(first[0].factors), caption, make)
     for pair in group.other_pairs:
-        caption = f"Best validation accuracy, %: {pair_name(pair)}."
-        make = partial(drawing.heat_maps, [pair], limits)
+        caption = f"{start}: {pair_name(pair)}."
+        make = partial(means.heat_maps, [pair], limits, group.metric)
         yield PlannedFigure("pairs", _heat_map_name(pair.factors), caption, make)
 
 
@@ -133,19 +181,80 @@ def _heat_map_name(factors: tuple[str, str]) -> str:
 def _of_effects(group: Findings) -> Iterator[PlannedFigure]:
     if group.comparison is None:
         return
+    yield from _estimation(group)
     for name, claims, what in (
         ("effects", group.comparison.effects, "Effect of each level against the baseline level"),
         ("interactions", group.comparison.interactions, "Interactions of two factors"),
+        ("pairs", _main_contrasts(group), "Pairs of cells that are alike in all factors but one"),
     ):
         if not claims:
             continue
         shown = largest(claims)
-        caption = f"{what}, with 95 % interval. Filled: significant; hollow: not."
+        caption = f"{what}, with its interval. Colour and shape: the verdict."
         if len(shown) < len(claims):
             caption += f" The {len(shown)} largest of {len(claims)}."
         caption = f"{caption} {dagger(shown)}".strip()
         names = [_row_name(claim) for claim in shown]
-        yield PlannedFigure("effects", name, caption, partial(drawing.forest, shown, names))
+        draw = partial(differences.forest, shown, names)
+        yield PlannedFigure("effects", name, caption, draw, _numbers_of_claims(shown))
+
+
+def _main_contrasts(group: Findings) -> list[CellContrast]:
+    """Pairs of cells that are alike in all factors but one, in studies with several factors."""
+    if group.comparison is None or len(group.compared) < 2:
+        return []
+    return [
+        claim
+        for claim in group.comparison.contrasts
+        if sum(one != other for one, other in zip(claim.a, claim.b, strict=True)) == 1
+    ]
+
+
+def _numbers_of_claims(claims: Sequence[Claim]) -> Table:
+    rows = tuple(
+        (
+            claim_factors(claim),
+            claim_name(claim),
+            difference(claim),
+            p_value(claim.found.p_value),
+            p_value(claim.corrected_p),
+            verdict(claim),
+        )
+        for claim in claims
+    )
+    unit = claims[0].rules.metric.unit or "difference"
+    return Table(("factor", "levels", unit, "p", "corrected p", "verdict"), rows, "llrrrl")
+
+
+def _estimation(group: Findings) -> Iterator[PlannedFigure]:
+    """The seeds of both sides of each effect, and their paired differences."""
+    shown = group.sides[:MOST_PANELS]
+    if not shown:
+        return
+    arms = [
+        differences.Arms((one.effect.level, one.effect.baseline), one.reached, one.effect)
+        for one in shown
+    ]
+    caption = (
+        "Above, what each level and its baseline level reached in each seed, averaged over matched "
+        "cells; lines join the same seed. Below, the difference of each seed, and the mean with "
+        "its interval."
+    )
+    if len(shown) < len(group.sides):
+        caption += f" The first {len(shown)} of {len(group.sides)} levels."
+    header = ("levels", "seed", "level", "baseline")
+    rows = tuple(
+        (claim_name(one.effect), str(n + 1), *(value(group.metric, float(x)) for x in pair))
+        for one in shown
+        for n, pair in enumerate(one.reached.T)
+    )
+    yield PlannedFigure(
+        "effects",
+        "estimation",
+        caption,
+        partial(differences.estimation, arms),
+        Table(header, rows, "lrrr"),
+    )
 
 
 def _row_name(claim: Claim) -> str:
@@ -168,7 +277,7 @@ def _of_curves(results: Results, group: Findings) -> Iterator[PlannedFigure]:
     if len(shown) > 1:
         caption += " Grey: the other cells."
     caption += _best_of(MOST_CURVES, group)
-    make = partial(drawing.curves, [cell for cell, _ in shown], [table for _, table in shown])
+    make = partial(courses.curves, [cell for cell, _ in shown], [table for _, table in shown])
     yield PlannedFigure("curves", "curves", caption, make)
 
 
@@ -192,11 +301,15 @@ def _of_time(results: Results, group: Findings) -> Iterator[PlannedFigure]:
     cells = [cell for cell in group.ranked if np.isfinite(cell.seconds).all()]
     if len(group.ranked) == 1 or not cells:
         return
-    caption = "Mean accuracy over the seeds against mean training time"
-    if len(cells) <= drawing.MOST_BARS:
-        caption += ", with 95 % intervals of the accuracy"
-    caption += ". The line is the Pareto front: no other cell is both faster and more accurate."
-    make = partial(drawing.accuracy_and_time, cells, group.intervals, results.runs.factors)
+    caption = f"Mean {group.metric.label} over the seeds against mean training time"
+    if len(cells) <= courses.MOST_BARS:
+        caption += ", with 95 % intervals"
+    caption += (
+        ". Circled and joined: the Pareto front, than which no other cell is both faster and "
+        "better. Small points: the seeds."
+    )
+    factors = results.runs.factors
+    make = partial(courses.score_and_time, cells, group.intervals, factors, group.metric)
     yield PlannedFigure("time", "time", caption, make)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ablation.report.claims.metric import Metric
+
 
 def percent(fraction: float) -> str:
     """0.9542 → "95.4"; "–" for what is missing."""
@@ -13,6 +15,16 @@ def percent(fraction: float) -> str:
 def with_interval(mean: float, low: float, high: float) -> str:
     """(0.95, 0.92, 0.97) → "95.0 [92.0, 97.0]"."""
     return f"{percent(mean)} [{percent(low)}, {percent(high)}]"
+
+
+def value(metric: Metric, number: float) -> str:
+    """A score: 0.9542 → "95.4" if it is a share, else "0.954"; "–" for what is missing."""
+    return f"{metric.scale * number:.{metric.decimals}f}" if np.isfinite(number) else "–"
+
+
+def interval(metric: Metric, mean: float, low: float, high: float) -> str:
+    """A score with its interval: "95.0 [92.0, 97.0]"."""
+    return f"{value(metric, mean)} [{value(metric, low)}, {value(metric, high)}]"
 
 
 def points(fraction: float, decimals: int = 1) -> str:

@@ -1,18 +1,20 @@
 """The sections "What was compared" and "All cells": factors, seeds, settings, how to read."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ablation.report.claims.looks import looks_by_hand, planned_looks
-from ablation.report.claims.results import Results
+from ablation.report.claims.metric import ACCURACY, MOST_UNEQUAL, Metric
+from ablation.report.claims.results import Results, imbalance
 from ablation.report.claims.tuning import LEARNING_RATE
-from ablation.report.claims.words import count, points_in_words
+from ablation.report.claims.words import count
 from ablation.report.evidence.runs import level_of, params_of
 from ablation.report.pages.blocks import Block, Table, Text
 from ablation.report.pages.cell_text import (
     MOST_ROWS,
-    accuracy,
     have_diverged,
     n_diverged,
+    reached,
     rest_in_file,
 )
 from ablation.report.pages.numbers import listed
@@ -30,6 +32,7 @@ def what_was_compared(results: Results) -> Iterator[Block]:
         yield Text("No run has finished, so there is nothing to compare yet.", "warning")
         yield from _diverged(results)
         return
+    yield from _sizes(results)
     yield Text(f"{_question(results)}. The same in all runs: {_fixed(results)}.")
     yield Text(_how_to_read(results), "remark")
     yield from _diverged(results)
@@ -49,12 +52,58 @@ def what_was_compared(results: Results) -> Iterator[Block]:
 def _question(results: Results) -> str:
     factors = [f"{name} ({', '.join(levels)})" for name, levels in results.runs.factors.items()]
     pictures = {one.n_pictures for group in results.groups for one in group.intervals.values()}
-    text = f"Best validation accuracy of {count(len(results.cells), 'cell')}"
+    text = f"{best_validation(results.metric)} of {count(len(results.cells), 'cell')}"
     text += f": {' × '.join(factors)}" if factors else ""
     text += f"; {_seeds_in_words(_seeds(results))}"
     if pictures:
         text += f"; {' or '.join(f'{n:,}' for n in sorted(pictures))} validation pictures"
     return text
+
+
+#: What a run's score is.
+DEFINITIONS = {
+    "accuracy": "the share of validation pictures that it classified correctly",
+    "balanced_accuracy": (
+        "the mean over the classes of the share of their validation pictures that it classified "
+        "correctly"
+    ),
+    "log_loss": "the mean cross-entropy of its probabilities on the validation pictures, in nats,",
+    "brier": (
+        "the mean squared error of its probabilities on the validation pictures, summed over the "
+        "classes,"
+    ),
+}
+
+
+def _definition(metric: Metric) -> str:
+    better = "; lower is better; it is taken" if metric.lower_is_better else ""
+    return f"A run's {metric.label} is {DEFINITIONS[metric.key]}{better}"
+
+
+def best_validation(metric: Metric) -> str:
+    """What is compared, as the title of a table or the beginning of a sentence."""
+    return "Best validation accuracy" if metric == ACCURACY else f"Validation {metric.label}"
+
+
+def _sizes(results: Results) -> Iterator[Block]:
+    """How unequal the classes are, and what that does to the report."""
+    for labels in results.labels:
+        if imbalance(labels) > MOST_UNEQUAL:
+            sizes = Counter(labels).most_common()
+            (most, n_most), (least, n_least) = sizes[0], sizes[-1]
+            leads = (
+                "so balanced accuracy leads: each class counts alike. `report.metric=accuracy` "
+                "compares accuracies"
+                if results.metric.key == "balanced_accuracy"
+                else "so a high accuracy may be that of the largest class alone; "
+                "`report.metric=balanced_accuracy` counts each class alike"
+            )
+            yield Text(
+                f"The classes differ in size ({n_most:,} pictures of {most}, {n_least:,} of "
+                f"{least}), {leads}.",
+                "warning",
+            )
+            return
 
 
 def _seeds(results: Results) -> list[int]:
@@ -85,8 +134,8 @@ def _fixed(results: Results) -> str:
 
 def _how_to_read(results: Results) -> str:
     text = (
-        "A run's accuracy is the share of validation pictures that it classified correctly at its "
-        "best epoch; a cell's is the mean over its seeds. Brackets hold 95 % confidence intervals, "
+        f"{_definition(results.metric)} at its best epoch, which is that of its best accuracy; a "
+        "cell's is the mean over its seeds. Brackets hold 95 % confidence intervals, "
     )
     if len(_seeds(results)) == 1:
         return f"{text}for new pictures on these weights only."
@@ -98,7 +147,7 @@ def _how_to_read(results: Results) -> str:
             f"{'the one comparison' if n_claims == 1 else f'all {n_claims:,} comparisons'} of this "
             "report; effects, interactions and pairs of cells share the probability of an error in "
             "equal parts. They are the same within "
-            f"{points_in_words(results.config.difference)} (`report.difference`) where the "
+            f"{results.metric.amount(results.config.difference)} (`report.difference`) where the "
             "interval lies inside that on either side of 0. Otherwise the question is open."
         )
     return text
@@ -161,9 +210,9 @@ def all_cells_table(results: Results) -> Table:
     rows = []
     for cell in results.cells[:MOST_ROWS]:
         note = f" ({n_diverged(cell)})" if cell.diverged else ""
-        reached = accuracy(cell, group_of[cell.levels]) + note
-        rows.append((*cell.levels, reached, str(len(cell.seeds))))
-    header = (*results.factors, "accuracy, %", "seeds")
+        text = reached(cell, group_of[cell.levels]) + note
+        rows.append((*cell.levels, text, str(len(cell.seeds))))
+    header = (*results.factors, results.metric.header, "seeds")
     return Table(header, tuple(rows), "l" * len(results.factors) + "rr")
 
 

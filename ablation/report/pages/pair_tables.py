@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ablation.report.claims.findings import Findings
+from ablation.report.claims.metric import ACCURACY, Metric
 from ablation.report.claims.pair_tables import MOST_PAIRS, Entry, PairTable, pairs_of_factors
 from ablation.report.claims.results import Results
 from ablation.report.pages.blocks import Block, PageFigure, Table, Text
 from ablation.report.pages.cell_text import diverged_of
-from ablation.report.pages.numbers import percent, with_interval
+from ablation.report.pages.numbers import interval, value
+from ablation.report.pages.overview import best_validation
 
 #: Tables of the first pair of factors.
 MOST_TABLES = 24
@@ -19,9 +21,10 @@ def pairs(results: Results, group: Findings, figures: Sequence[PageFigure]) -> I
     """The first pair for each combination of the other factors, then the other pairs' means."""
     first = group.first_pair
     if first:
-        yield Text("Best validation accuracy, %, with its 95 % interval.", "remark")
+        percent = ", %," if group.metric.is_share else ""
+        yield Text(f"{best_validation(group.metric)}{percent} with its 95 % interval.", "remark")
     for pair in first[:MOST_TABLES]:
-        yield pair_table(pair)
+        yield pair_table(pair, group.metric)
     if len(first) > MOST_TABLES:
         yield Text(
             f"{MOST_TABLES} of {len(first):,} combinations of the other factors; `cells.csv` has "
@@ -29,19 +32,19 @@ def pairs(results: Results, group: Findings, figures: Sequence[PageFigure]) -> I
             "remark",
         )
     for pair in group.other_pairs:
-        yield pair_table(pair)
+        yield pair_table(pair, group.metric)
     n_pairs = len(pairs_of_factors(group.compared))
     if n_pairs > MOST_PAIRS:
         yield Text(f"{MOST_PAIRS} of {n_pairs} pairs of factors.", "remark")
     yield from figures
 
 
-def pair_table(pair: PairTable) -> Table:
+def pair_table(pair: PairTable, metric: Metric) -> Table:
     """The levels of one factor as rows, those of the other as columns."""
 
     def text(row: str, column: str) -> str:
         entry = pair.entries.get((row, column))
-        return "missing" if entry is None else entry_text(entry)
+        return "missing" if entry is None else entry_text(entry, metric)
 
     rows = tuple((row, *(text(row, column) for column in pair.columns)) for row in pair.rows)
     header = (f"{pair.factors[0]} \\ {pair.factors[1]}", *pair.columns)
@@ -57,15 +60,15 @@ def pair_name(pair: PairTable) -> str:
     return name
 
 
-def entry_text(entry: Entry) -> str:
-    """An accuracy with its interval, or how many of its runs diverged."""
+def entry_text(entry: Entry, metric: Metric = ACCURACY) -> str:
+    """A mean with its interval, or how many of its runs diverged."""
     if np.isnan(entry.mean):
         return entry_note(entry)
     if entry.n_diverged:
-        return f"{percent(entry.mean)} ({entry_note(entry)})"
+        return f"{value(metric, entry.mean)} ({entry_note(entry)})"
     if np.isnan(entry.low):
-        return percent(entry.mean)
-    return with_interval(entry.mean, entry.low, entry.high)
+        return value(metric, entry.mean)
+    return interval(metric, entry.mean, entry.low, entry.high)
 
 
 def entry_note(entry: Entry) -> str:

@@ -1,13 +1,16 @@
 """A page as Markdown (report.md), as HTML (report.html), and its figures as files."""
 
 import base64
+import json
 import re
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
-from ablation.report.pages.blocks import Page, PageFigure
+from ablation.report.pages.blocks import Baselines, Page, PageFigure
 
 #: What the pages are called, and the folder of their figures.
 MARKDOWN, HTML, FIGURES = "report.md", "report.html", "figures"
@@ -47,14 +50,22 @@ def render(page: Page, name: str) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "md": _escaped_for_markdown,
         "cell": lambda text: _escaped_for_markdown(text).replace("|", "\\|"),
         "html": _escaped_for_html,
         "base64": lambda png: base64.b64encode(png).decode(),
+        "json": _as_json,
     }
+    environment.filters |= filters
     environment.globals["kind"] = lambda block: type(block).__name__
     return environment.get_template(f"{name}.j2").render(page=page)
+
+
+def _as_json(block: Baselines) -> Markup:
+    """Data for the page's script, which can't end the element that it stands in."""
+    text = json.dumps(asdict(block), ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
 
 
 def _escaped_for_markdown(text: str) -> str:

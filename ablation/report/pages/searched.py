@@ -59,7 +59,8 @@ def searched_table(results: Results, group: Findings) -> Table:
             (
                 cell_name(cell.levels),
                 *cell.chosen.values(),
-                percent(cell.mean) + (f" ({n_diverged(cell)})" if cell.diverged else ""),
+                percent(float(cell.best.mean()))
+                + (f" ({n_diverged(cell)})" if cell.diverged else ""),
                 "; ".join(others) or "nothing else",
                 f"on the edge of the range: {', '.join(cell.at_edge)}" if cell.at_edge else "",
             )

@@ -11,9 +11,10 @@ from ablation.report.claims.findings import Findings
 from ablation.report.claims.pair_tables import PairTable
 from ablation.report.claims.results import Results
 from ablation.report.pages.answers import not_judged
-from ablation.report.pages.cell_text import accuracy, have_diverged, n_diverged
+from ablation.report.pages.cell_text import have_diverged, n_diverged, reached
 from ablation.report.pages.claim_text import claim_name, dagger, difference, verdict
-from ablation.report.pages.numbers import listed, percent
+from ablation.report.pages.numbers import listed, value
+from ablation.report.pages.overview import best_validation
 from ablation.report.pages.pair_tables import pair_table
 
 #: Rows of the main table.
@@ -33,7 +34,7 @@ def main_table(results: Results) -> RenderableType:
         pair = group.first_pair
         is_small = len(pair) == 1 and len(pair[0].columns) <= MOST_COLUMNS
         is_pair = len(group.compared) == 2 and is_small
-        parts.append(_pair(pair[0], group.name) if is_pair else _ranking(results, group))
+        parts.append(_pair(pair[0], group) if is_pair else _ranking(results, group))
         parts += map(Text, _effects(results, group))
     if not results.groups:
         parts.append(Text("No run has finished."))
@@ -50,9 +51,9 @@ def _alarms(results: Results) -> Iterator[str]:
         yield f"MISSING: {loss}."
 
 
-def _pair(pair: PairTable, where: str) -> Table:
-    content = pair_table(pair)
-    table = Table(title=_title(where), title_justify="left")
+def _pair(pair: PairTable, group: Findings) -> Table:
+    content = pair_table(pair, group.metric)
+    table = Table(title=_title(group), title_justify="left")
     for name, side in zip(content.header, content.align, strict=True):
         table.add_column(name, justify="right" if side == "r" else "left")
     for row in content.rows:
@@ -63,7 +64,7 @@ def _pair(pair: PairTable, where: str) -> Table:
 def _ranking(results: Results, group: Findings) -> Table:
     n = len(group.ranked)
     best = f", the {MOST_ROWS} best of {n:,} cells" if n > MOST_ROWS else ""
-    table = Table(title=_title(group.name) + best, title_justify="left")
+    table = Table(title=_title(group) + best, title_justify="left")
     names = [name.rpartition(".")[2] for name in (*results.factors, *results.runs.searched)]
 
     def columns(texts: Sequence[str]) -> Sequence[str]:
@@ -72,14 +73,14 @@ def _ranking(results: Results, group: Findings) -> Table:
 
     for name in columns(names):
         table.add_column(name)
-    table.add_column("accuracy, %", justify="right", no_wrap=True)
+    table.add_column(group.metric.header, justify="right", no_wrap=True)
     table.add_column("seeds", justify="right")
     for cell in group.ranked[:MOST_ROWS]:
         levels = [*cell.levels, *cell.chosen.values()]
-        table.add_row(*columns(levels), accuracy(cell, group), str(len(cell.seeds)))
+        table.add_row(*columns(levels), reached(cell, group), str(len(cell.seeds)))
     for cell in group.unranked[:MOST_ROWS]:
         levels = [*cell.levels, *cell.chosen.values()]
-        mean = f"{percent(cell.mean)}, {n_diverged(cell)}"
+        mean = f"{value(group.metric, cell.mean)}, {n_diverged(cell)}"
         table.add_row(*columns(levels), mean, str(len(cell.seeds)))
     for diverged in group.diverged_cells[:MOST_ROWS]:
         levels = [*diverged, *["–"] * len(results.runs.searched)]
@@ -91,7 +92,7 @@ def _effects(results: Results, group: Findings) -> Iterator[str]:
     """A line for each effect; with one seed, what is missing for any."""
     claims = group.comparison.effects[:MOST_EFFECTS] if group.comparison else ()
     for claim in claims:
-        figures = f"{claim_name(claim)} = {difference(claim)} points"
+        figures = f"{claim_name(claim)} = {difference(claim)} {group.metric.unit}".rstrip()
         yield f"{claim.factor}: {figures}, {verdict(claim)}"
     note = dagger(claims)
     if note:
@@ -100,5 +101,6 @@ def _effects(results: Results, group: Findings) -> Iterator[str]:
         yield not_judged(results)
 
 
-def _title(where: str) -> str:
-    return f"Best validation accuracy, %{f' ({where})' if where else ''}"
+def _title(group: Findings) -> str:
+    percent = ", %" if group.metric.is_share else ""
+    return f"{best_validation(group.metric)}{percent}{f' ({group.name})' if group.name else ''}"

@@ -9,7 +9,7 @@ from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
 from ablation.report.pages.blocks import Block, PageFigure, Table
 from ablation.report.pages.cell_text import MOST_ROWS, rest_in_file
-from ablation.report.pages.numbers import duration, percent
+from ablation.report.pages.numbers import duration, value
 
 
 def curves(results: Results, group: Findings, figures: Sequence[PageFigure]) -> Iterator[Block]:
@@ -28,7 +28,11 @@ def time(results: Results, group: Findings, figures: Sequence[PageFigure]) -> It
 def times_table(group: Findings) -> Table:
     """Each ranked cell's accuracy and mean training time."""
     rows = tuple(
-        (cell_name(cell.levels), percent(cell.mean), duration(float(cell.seconds.mean())))
+        (
+            cell_name(cell.levels),
+            value(group.metric, cell.mean),
+            duration(float(cell.seconds.mean())),
+        )
         for cell in group.ranked[:MOST_ROWS]
     )
-    return Table(("cell", "accuracy, %", "mean training time"), rows, "lrr")
+    return Table(("cell", group.metric.header, "mean training time"), rows, "lrr")

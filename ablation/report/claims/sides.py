@@ -1,0 +1,118 @@
+"""The two sides of each main effect: what they reached seed by seed, and the pictures that flip."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.report.claims.claim import LevelEffect, Levels
+from ablation.report.claims.groups import Group
+from ablation.report.evidence.answers import Answers
+
+#: Pictures that are named for each effect.
+MOST_FLIPS = 8
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A picture that one side of an effect mostly gets right and the other mostly wrong.
+
+    Attributes:
+        picture: its name.
+        label: its true class.
+        share, baseline_share: of the runs with the level and with the baseline level, how many
+            are right, 0..1.
+        wrong: the class that the worse side predicts most often.
+    """
+
+    picture: str
+    label: str
+    share: float
+    baseline_share: float
+    wrong: str
+
+
+@dataclass(frozen=True)
+class Sides:
+    """An effect, with what both sides reached.
+
+    Attributes:
+        effect: a level against its factor's baseline level.
+        reached: mean score over the matched cells, of the level and of the baseline level, in each
+            seed: shape (2, n_seeds).
+        flips: the pictures with the largest difference, at most `MOST_FLIPS`.
+        n_flips: how many there are.
+    """
+
+    effect: LevelEffect
+    reached: NDArray[np.float64]
+    flips: tuple[Flip, ...]
+    n_flips: int
+
+
+def sides(group: Group, answers: Answers) -> Iterator[Sides]:
+    """Both sides of each effect whose grid is complete."""
+    if group.comparison is None:
+        return
+    run_of = {
+        (cell.levels, seed): run
+        for cell in group.cells
+        for seed, run in zip(cell.seeds, cell.run_ids, strict=True)
+    }
+    for effect in group.comparison.effects:
+        pairs = _pairs(group, effect)
+        seeds = group.shared_seeds([cell for pair in pairs for cell in pair])
+        # Where cells lack seeds, the effect was averaged over some of them only.
+        if len(pairs) != effect.matched or len(seeds) != effect.found.n_seeds:
+            continue
+        both = list(zip(*pairs, strict=True))
+        scores = [np.mean([group.scores_of(cell, seeds) for cell in side], 0) for side in both]
+        right = [np.stack([group.answers_of(cell, seeds) for cell in side]) for side in both]
+        runs = [[run_of[cell, seed] for cell in side for seed in seeds] for side in both]
+        found = list(_flips(right, runs, answers))
+        reached = np.stack([table.mean(axis=1) for table in scores])
+        yield Sides(effect, reached, tuple(found[:MOST_FLIPS]), len(found))
+
+
+def _pairs(group: Group, effect: LevelEffect) -> list[tuple[Levels, Levels]]:
+    """Pairs of cells with the level and with the baseline level, alike in all else."""
+    at = list(group.levels).index(effect.factor)
+    found = []
+    for cell in group.scores:
+        if cell[at] == effect.level:
+            other = (*cell[:at], effect.baseline, *cell[at + 1 :])
+            if other in group.scores:
+                found.append((cell, other))
+    return found
+
+
+def _flips(
+    right: list[NDArray[np.bool_]], runs: list[list[str]], answers: Answers
+) -> Iterator[Flip]:
+    """Pictures that most runs of one side get right and most of the other wrong, largest first.
+
+    Args:
+        right: of each side, shape (n_cells, n_seeds, n_pictures).
+        runs: of each side, the ids of its runs, cell by cell.
+        answers: of all runs.
+    """
+    share, baseline = (table.mean(axis=(0, 1)) for table in right)
+    at = answers.pictures[runs[0][0]]
+    names, labels = answers.sets[at], answers.labels[at]
+    flipped = np.flatnonzero((share - 0.5) * (baseline - 0.5) < 0)
+    for place in sorted(flipped, key=lambda n: -abs(share[n] - baseline[n])):
+        worse = runs[0] if share[place] < baseline[place] else runs[1]
+        said = [answers.predicted[run][place] for run in worse if run in answers.predicted]
+        yield Flip(
+            names[place],
+            labels[place],
+            float(share[place]),
+            float(baseline[place]),
+            _most_frequent_wrong(said, answers.classes, labels[place]),
+        )
+
+
+def _most_frequent_wrong(said: list[np.int32], classes: Mapping[int, str], label: str) -> str:
+    numbers, counts = np.unique([n for n in said if classes[int(n)] != label], return_counts=True)
+    return classes[int(numbers[counts.argmax()])] if len(numbers) else ""

@@ -1,0 +1,126 @@
+"""Scores of a run's predictions beside its accuracy, from the probabilities that it gave."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.training.predictions import Predictions
+
+Floats = NDArray[np.float32]
+
+#: Bins of equal width for the calibration error, as in Guo et al. 2017 (ICML).
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one run, on one set of pictures.
+
+    Attributes:
+        balanced_accuracy: the mean of `recall`, 0..1.
+        recall: class → the share of its pictures that were classified correctly; of the classes
+            that have pictures.
+        macro_f1: the mean over these classes of F1, 0..1.
+        auroc: area under the curve, each class against the rest, the mean over the classes; NaN
+            where it is not defined or the probabilities were not kept.
+        log_loss: mean cross-entropy in nats; NaN where the probabilities were not kept, and so
+            are the next two.
+        brier: mean over the pictures of the sum over the classes of the squared error, 0..2.
+        calibration_error: expected calibration error over `BINS` equal bins of confidence, 0..1.
+    """
+
+    balanced_accuracy: float
+    recall: Mapping[str, float]
+    macro_f1: float
+    auroc: float
+    log_loss: float
+    brier: float
+    calibration_error: float
+
+
+def of_run(said: Predictions) -> Scores:
+    """All scores of a run's predictions."""
+    from sklearn.metrics import f1_score, recall_score
+
+    classes = sorted(set(said.labels))
+    recall = recall_score(said.labels, said.predicted, labels=classes, average=None)
+    f1 = f1_score(said.labels, said.predicted, labels=classes, average="macro")
+    losses = of_pictures(said)
+    has = bool(losses)
+    return Scores(
+        balanced_accuracy=float(np.mean(recall)),
+        recall=dict(zip(classes, map(float, recall), strict=True)),
+        macro_f1=float(f1),
+        auroc=_auroc(said) if has else np.nan,
+        log_loss=float(losses["log_loss"].mean(dtype=np.float64)) if has else np.nan,
+        brier=float(losses["brier"].mean(dtype=np.float64)) if has else np.nan,
+        calibration_error=_calibration_error(said) if has else np.nan,
+    )
+
+
+def of_pictures(said: Predictions) -> dict[str, Floats]:
+    """Each picture's part of the losses: their means are the run's log loss and Brier score.
+
+    Args:
+        said: what the run predicted.
+
+    Returns:
+        "log_loss" and "brier" → of shape (n_pictures,), in the order of `said`; empty where the
+        probabilities were not kept.
+    """
+    if said.probabilities is None or not said.classes:
+        return {}
+    chances = said.probabilities.astype(np.float64)
+    at = {name: n for n, name in enumerate(said.classes)}
+    true = np.array([at[label] for label in said.labels])
+    rows = np.arange(len(true))
+    # As scikit-learn does, so that no picture has an infinite loss.
+    eps = np.finfo(said.probabilities.dtype).eps
+    clipped = np.clip(chances, eps, 1 - eps)
+    log_loss = -np.log(clipped[rows, true])
+    brier = np.sum(chances**2, axis=1) - 2 * chances[rows, true] + 1
+    return {"log_loss": log_loss.astype(np.float32), "brier": brier.astype(np.float32)}
+
+
+def balanced(labels: Sequence[str]) -> Floats:
+    """What each picture's right answer adds to the balanced accuracy, times the pictures.
+
+    Right or wrong, multiplied by it, has the balanced accuracy as its mean.
+
+    Args:
+        labels: the true classes of n pictures.
+
+    Returns:
+        Of shape (n,): n / (number of classes × pictures of this one's class).
+    """
+    sizes = Counter(labels)
+    return np.array(
+        [len(labels) / (len(sizes) * sizes[label]) for label in labels], dtype=np.float32
+    )
+
+
+def _auroc(said: Predictions) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    assert said.probabilities is not None
+    labels = np.array(said.labels)
+    areas = [
+        roc_auc_score(labels == name, said.probabilities[:, n])
+        for n, name in enumerate(said.classes)
+        if 0 < np.count_nonzero(labels == name) < len(labels)
+    ]
+    return float(np.mean(areas)) if areas else np.nan
+
+
+def _calibration_error(said: Predictions) -> float:
+    """The mean gap between confidence and accuracy, weighted by the pictures of each bin."""
+    assert said.probabilities is not None
+    confidence = said.probabilities.max(axis=1)
+    right = np.array(said.labels) == np.array(said.predicted)
+    # A bin includes its upper edge.
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(right))

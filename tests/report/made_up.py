@@ -59,6 +59,8 @@ class Study:
         files: whether artifacts are written.
         is_old: whether they are those of an earlier version, without the classes' probabilities.
         later: seconds after the usual time at which the runs start.
+        looks: of the command's plan, where seeds are added in rounds.
+        class_sizes: bees to ants: (9, 1) makes nine bees for each ant.
         alike: cells for which it gives the same word answer the same, seed by seed.
     """
 
@@ -81,6 +83,8 @@ class Study:
     files: bool = True
     is_old: bool = False
     later: int = 0
+    looks: tuple[int, ...] = ()
+    class_sizes: tuple[int, int] = (1, 1)
     alike: Callable[[Mapping[str, str]], str] | None = None
 
 
@@ -116,7 +120,8 @@ def _make(client: MlflowClient, uri: str, artifacts: Path, made: Study) -> None:
     configs = list(_configs(axes, made))
     command = "python -m ablation -m " + " ".join(f"{k}={','.join(v)}" for k, v in axes.items())
     if made.planned:
-        plan = study.Plan(command, axes, [fingerprint(config) for _, _, config in configs])
+        prints = [fingerprint(config) for _, _, config in configs]
+        plan = study.Plan(command, axes, prints, made.looks)
         plans.save_plan(client, experiment, plan)
     rows: dict[Any, list[dict[str, Any]]] = {
         table: []
@@ -299,18 +304,18 @@ class _Run:
             "last_val_accuracy": float(reached[-1]),
             "train_seconds": seconds * made.epochs * float(random.uniform(0.9, 1.1)),
         }  # fmt: skip
-        said = {"": _said(f"{self.levels['data']}/val", right)}
+        said = {"": _said(f"{self.levels['data']}/val", right, made.class_sizes)}
         if made.n_test:
             test = random.random(made.n_test) < best - made.optimism
             metrics["test_accuracy"] = float(test.mean())
-            said["test_"] = _said(f"{self.levels['data']}/test", test)
+            said["test_"] = _said(f"{self.levels['data']}/test", test, made.class_sizes)
         return metrics, "\n".join(history), said
 
 
-def _said(split: str, right: np.ndarray[Any, Any]) -> Predictions:
+def _said(split: str, right: np.ndarray[Any, Any], sizes: tuple[int, int]) -> Predictions:
     """Bees and ants in turn; what is predicted has a probability of 0.90 to 0.99."""
     at = np.arange(len(right))
-    labels = at % 2
+    labels = (at % sum(sizes) >= sizes[0]).astype(int)
     predicted = np.where(right, labels, 1 - labels)
     winner = (0.9 + at % 10 / 100).astype(np.float32)
     chances = np.where(np.arange(2) == predicted[:, None], winner[:, None], 1 - winner[:, None])

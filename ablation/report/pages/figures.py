@@ -29,13 +29,16 @@ from ablation.report.pages.drawing import courses, differences, means
 from ablation.report.pages.drawing.marks import LONGEST_NAME, without_middle
 from ablation.report.pages.drawing.means import axis_name
 from ablation.report.pages.effects import largest
-from ablation.report.pages.numbers import p_value, value
+from ablation.report.pages.numbers import listed, p_value, value
+from ablation.report.pages.overview import best_validation
 from ablation.report.pages.pair_tables import pair_name
 
 DPI = 130
 MOST_DOTS = 60
 MOST_HEAT_MAPS = 24
-MOST_PANELS = 8
+MOST_PANELS = 10
+#: Cells of the Pareto front that are named.
+MOST_NAMED = 6
 MOST_SEEDS = 20
 #: Cells in a matrix of all pairs, which fewer cells than these need not.
 MOST_IN_MATRIX, LEAST_FOR_MATRIX = 24, 6
@@ -109,7 +112,7 @@ def _of_ranking(group: Findings) -> Iterator[PlannedFigure]:
     if len(group.ranked) == 1:
         return
     beside, anchor, metric = group.beside_anchor, group.anchor, group.metric
-    caption = f"Mean {axis_name(metric)} of each cell with its 95 % interval."
+    caption = f"Mean {best_validation(metric).lower()} of each cell with its 95 % interval."
     if any(len(cell.seeds) > 1 for cell in group.ranked):
         caption += " Strokes: the seeds."
     line = None
@@ -304,9 +307,11 @@ def _of_time(results: Results, group: Findings) -> Iterator[PlannedFigure]:
     caption = f"Mean {group.metric.label} over the seeds against mean training time"
     if len(cells) <= courses.MOST_BARS:
         caption += ", with 95 % intervals"
+    front = [cell_name(cell.levels) for cell in courses.pareto_front(cells, group.metric)]
     caption += (
-        ". Circled and joined: the Pareto front, than which no other cell is both faster and "
-        "better. Small points: the seeds."
+        ". Circled and joined: the Pareto front, than which no other cell has both a shorter time "
+        f"and a {'lower' if group.metric.lower_is_better else 'higher'} {group.metric.label}: "
+        f"{listed(front, MOST_NAMED)}. Small points: the seeds."
     )
     factors = results.runs.factors
     make = partial(courses.score_and_time, cells, group.intervals, factors, group.metric)

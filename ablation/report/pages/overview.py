@@ -76,7 +76,7 @@ DEFINITIONS = {
 
 
 def _definition(metric: Metric) -> str:
-    better = "; lower is better; it is taken" if metric.lower_is_better else ""
+    better = "; good values are low; it is taken" if metric.lower_is_better else ""
     return f"A run's {metric.label} is {DEFINITIONS[metric.key]}{better}"
 
 

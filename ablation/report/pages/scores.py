@@ -25,7 +25,7 @@ def scores(results: Results, group: Findings, figures: Sequence[PageFigure]) -> 
         return
     yield Text(
         "Means over the seeds, at the epoch of the best accuracy. AUROC: each class against the "
-        "rest. Log loss and Brier score: lower is better. Calibration error: the expected gap "
+        "rest. Log loss and Brier score: good values are low. Calibration error: the expected gap "
         f"between confidence and accuracy, in {BINS} equal bins.",
         "remark",
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ablation.report.claims.pair_tables import average_accuracies
+from ablation.report.claims.pair_tables import average_scores
 from ablation.report.claims.results import Results
 from tests.report.reading import LARGE, results_of
 
@@ -34,8 +34,8 @@ def test_the_other_pairs_are_means_over_matched_cells(grid: Results) -> None:
 
 def test_an_average_over_cells_that_are_equal_has_their_interval() -> None:
     right = np.random.default_rng(0).random((4, 200)) < 0.9
-    (one,) = average_accuracies([[right]])
-    (two,) = average_accuracies([[right, right]])
+    (one,) = average_scores([[right]])
+    (two,) = average_scores([[right, right]])
     assert one == two
     assert one.mean == pytest.approx(right.mean())
     assert 0.02 < one.high - one.low < 0.12

@@ -45,8 +45,9 @@ def test_the_sections_stand_in_the_order_in_which_a_reader_asks(tmp_path: Path) 
     _, text = write(tmp_path, made, drawn=True)
     assert re.findall(r"^## (.*)$", text, re.M) == [
         "What was compared", "Answers", "Ranking", "Pairs of factors", "Effects",
-        "Shares of variance", "Selection of the epoch", "Ledger", "Integrity of the arms",
-        "Learning curves", "Accuracy and training time", "How this was made",
+        "Pictures that flip", "Shares of variance", "Selection of the epoch", "Scores and cost",
+        "Ledger", "Integrity of the arms", "Learning curves", "Accuracy and training time",
+        "How this was made",
     ]  # fmt: skip
 
 

@@ -16,10 +16,10 @@ def captions(folder: Path, made: Study) -> dict[str, str]:
 def test_a_study_has_a_figure_for_each_question(tmp_path: Path) -> None:
     found = captions(tmp_path, LARGE)
     assert list(found) == [
-        "cells", "heat-transfer-reg", "heat-transfer-optimizer", "heat-reg-optimizer", "effects",
-        "interactions", "curves", "time",
+        "cells", "matrix", "heat-transfer-reg", "heat-transfer-optimizer", "heat-reg-optimizer",
+        "estimation", "effects", "interactions", "pairs", "curves", "time",
     ]  # fmt: skip
-    assert "Filled: significantly different from the cell at the dotted line" in found["cells"]
+    assert "the verdict on its difference from the cell at the line" in found["cells"]
     assert "mean over 2 combinations" in found["heat-transfer-optimizer"]
     assert "† learning rate fixed, not tuned." in found["effects"]
     assert "the band goes from the lowest to the highest seed" in found["curves"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablation.report.claims.metric import ACCURACY
 from ablation.report.claims.pair_tables import Entry
 from ablation.report.pages.pair_tables import entry_text, pair_name, pair_table
 from tests.report.made_up import Study
@@ -16,7 +17,7 @@ def test_a_cell_without_runs_is_missing_in_its_table(tmp_path: Path) -> None:
         ARMS, by_transfer, lost=lambda cell, _: cell == {"transfer": "scratch", "reg": "l2"}
     )
     (pair,) = results_of(tmp_path, made).groups[0].first_pair
-    assert pair_table(pair).rows[-1][-1] == "missing"
+    assert pair_table(pair, ACCURACY).rows[-1][-1] == "missing"
 
 
 def test_a_table_is_named_by_its_factors_and_what_is_fixed_or_averaged(tmp_path: Path) -> None:

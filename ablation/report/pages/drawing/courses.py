@@ -19,8 +19,6 @@ from ablation.report.pages.drawing.means import axis_name
 MARKERS = "osD^vPX*"
 #: With more cells than this, a scatter plot shows no intervals.
 MOST_BARS = 24
-#: Points of the Pareto front that are named.
-MOST_NAMED = 6
 
 
 def curves(cells: Sequence[Cell], by_epoch: Sequence[pd.DataFrame]) -> Figure:
@@ -110,10 +108,6 @@ def _draw_front(axes: Axes, front: Sequence[Cell], metric: Metric) -> None:
     times, reached = [mean_seconds(cell) for cell in front], [metric.scale * c.mean for c in front]
     axes.plot(times, reached, c=GREY, lw=1, zorder=0)
     axes.plot(times, reached, "o", ms=12, mec=BLACK, mew=1.1, c="none")
-    for cell, x, y in list(zip(front, times, reached, strict=True))[:MOST_NAMED]:
-        name = without_middle(cell_name(cell.levels), 24)
-        text = axes.annotate(name, (x, y), (9, 5), textcoords="offset points", fontsize=7.5)
-        text.set_parse_math(False)
 
 
 def _two_factors(factors: Sequence[str]) -> tuple[str, str]:

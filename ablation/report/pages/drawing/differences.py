@@ -23,7 +23,7 @@ from ablation.report.pages.drawing.marks import (
 from ablation.report.pages.drawing.means import axis_name
 
 #: Panels of an estimation plot that stand beside each other.
-ACROSS = 4
+ACROSS = 5
 
 
 def forest(claims: Sequence[Claim], names: Sequence[str]) -> Figure:
@@ -162,7 +162,9 @@ def matrix(
         if np.isnan(number):
             continue
         verdict = contrasts[cells[i], cells[j]].verdict
-        text = f"{number:+.{0 if metric.is_share else 2}f}"
+        decimals = 0 if metric.is_share else 2
+        rounded = round(float(number), decimals)
+        text = f"{rounded:+.{decimals}f}" if rounded else "0"
         mark = {"different": text, "same": f"≈{text}", "open": text}[verdict]
         is_strong = abs(number) > 0.65 * most
         axes.text(

@@ -50,7 +50,8 @@ def dots(
     for row, cell in enumerate(cells):
         found = intervals.get(cell.levels)
         colour, marker, is_filled = VERDICTS[verdicts.get(cell.levels, "different")]
-        colour = colour if cell.levels in verdicts else BLUE
+        if cell.levels not in verdicts:
+            colour = BLACK if verdicts else BLUE
         if found is not None:
             axes.plot([scale * found.low, scale * found.high], [row, row], c=colour, lw=1.6)
         if len(cell.seeds) > 1:

@@ -105,8 +105,11 @@ def test_every_other_command_is_known() -> None:
     others = {line for _, line in COMMANDS} - checked
     assert {line.partition(" ")[0] for line in others} <= {"pip", "mlflow", "python"}
     modules = {line for line in others if line.startswith("python")}
-    assert modules == {"python -m tests.studies.calibration", "python digit.py"}
-    assert (ROOT / "tests" / "studies" / "calibration.py").exists()
+    assert modules == {
+        "python -m tests.studies.calibration", "python -m tests.studies.grids", "python digit.py",
+    }  # fmt: skip
+    for name in ("calibration", "grids"):
+        assert (ROOT / "tests" / "studies" / f"{name}.py").exists()
 
 
 def test_the_first_study_is_done_as_it_says(main_study: Study, tmp_path: Path) -> None:

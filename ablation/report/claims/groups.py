@@ -174,7 +174,7 @@ def table_of_scores(cell: Cell, answers: Answers, metric: Metric) -> NDArray[Any
     if metric.key == "accuracy":
         return right
     if metric.key == "balanced_accuracy":
-        return right * scores.balanced(answers.labels[answers.pictures[cell.run_ids[0]]])
+        return scores.balanced(right, answers.labels[answers.pictures[cell.run_ids[0]]])
     try:
         return np.stack([answers.losses[run_id][metric.key] for run_id in cell.run_ids])
     except KeyError as error:

@@ -148,7 +148,8 @@ def mean_effects(
         return []
     _, n_seeds, n_pictures = tables.shape
     n_differing = np.count_nonzero(np.abs(tables).max(axis=1) > 1e-9, axis=1)
-    fit = two_way(tables, size_where_differing(tables, n_differing), n_differing, expected)
+    size = size_where_differing(tables, n_differing)
+    fit = two_way(tables, size, n_differing, expected, known_size=limit is not None)
     p_value = p_value_of(np.abs(fit.mean) / fit.error, fit.sources)
     p_value = np.maximum(p_value, smallest_p(tables, n_differing))
     difference = tables.mean(axis=(1, 2))

@@ -94,6 +94,7 @@ def two_way(
     size: Floats,
     n_differing: NDArray[np.int_],
     expected: Expected | None = None,
+    known_size: bool = True,
 ) -> TwoWay:
     """Analyse tables after adding two pseudo-pictures to each.
 
@@ -103,6 +104,8 @@ def two_way(
         n_differing: on how many pictures the sides of each table differ; shape (n,).
         expected: of each table, what the cells of the study let expect; None where a table has
             only itself to learn from.
+        known_size: whether every answer counts alike, as right and wrong do. Where some count for
+            much more than others, they say how much pictures vary.
     """
     n_tables, n_seeds, n_pictures = tables.shape
     n_augmented = n_pictures + _PSEUDO_PICTURES
@@ -131,7 +134,10 @@ def two_way(
         pictures,
         residual,
         seed_freedom=freedom,
-        picture_freedom=np.minimum(n_augmented - 1, n_differing + _AGREEING),
+        picture_freedom=np.minimum(
+            np.minimum(n_augmented - 1, n_differing + _AGREEING),
+            n_augmented if known_size else _participation(of_pictures - mean[:, None]),
+        ),
     )
     return TwoWay(
         mean=mean,
@@ -141,6 +147,17 @@ def two_way(
         n_seeds=n_seeds,
         n_pictures=n_augmented,
     )
+
+
+def _participation(deviations: Floats) -> Floats:
+    """How many pictures make up the sum of squares: n if all alike, 1 if one makes up all of it.
+
+    Args:
+        deviations: of the pictures' means, of shape (n, n_pictures).
+    """
+    squares = deviations**2
+    many: Floats = squares.sum(axis=1) ** 2 / np.maximum((squares**2).sum(axis=1), _TINY)
+    return np.maximum(many, 2.0)
 
 
 def _with_expected(
@@ -177,7 +194,7 @@ class Sources:
     seed_share: Floats  # Of the variance, between 0 and 1.
     seed_freedom: Floats
     picture_ratio: Floats  # What the pictures' mean square alone would give, over the variance.
-    picture_freedom: NDArray[np.int_]
+    picture_freedom: Floats | NDArray[np.int_]
 
 
 def variance_of_sum(
@@ -186,7 +203,7 @@ def variance_of_sum(
     residual: Floats,
     *,
     seed_freedom: Floats,
-    picture_freedom: NDArray[np.int_],
+    picture_freedom: Floats | NDArray[np.int_],
 ) -> tuple[Floats, Sources]:
     """The variance of the sum of a table divided by S I, and how well it is known.
 

@@ -1,6 +1,5 @@
 """Scores of a run's predictions beside its accuracy, from the probabilities that it gave."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -85,21 +84,34 @@ def of_pictures(said: Predictions) -> dict[str, Floats]:
     return {"log_loss": log_loss.astype(np.float32), "brier": brier.astype(np.float32)}
 
 
-def balanced(labels: Sequence[str]) -> Floats:
-    """What each picture's right answer adds to the balanced accuracy, times the pictures.
+def balanced(right: NDArray[np.bool_], labels: Sequence[str]) -> NDArray[np.float64]:
+    """Each picture's part of the balanced accuracy: their mean in a run is its balanced accuracy.
 
-    Right or wrong, multiplied by it, has the balanced accuracy as its mean.
+    The classes of a study are not drawn by chance, so a picture differs from the others by how far
+    its answer lies from its own class's recall, not by which class it is of: the balanced accuracy
+    of the run, plus that distance, weighted as the class is. So the variance between the pictures
+    is that within the classes (a stratified sample, Cochran 1977, *Sampling Techniques*, ch. 5).
 
     Args:
-        labels: the true classes of n pictures.
+        right: right or wrong in each run, of shape (n_runs, n_pictures).
+        labels: the true classes of the pictures.
 
     Returns:
-        Of shape (n,): n / (number of classes × pictures of this one's class).
+        Of the shape of `right`.
     """
-    sizes = Counter(labels)
-    return np.array(
-        [len(labels) / (len(sizes) * sizes[label]) for label in labels], dtype=np.float32
-    )
+    names = np.array(labels)
+    classes = sorted(set(labels))
+    parts = np.zeros(right.shape, dtype=np.float64)
+    recalls = np.zeros((len(right), len(classes)))
+    for n, name in enumerate(classes):
+        of_class = np.flatnonzero(names == name)
+        recalls[:, n] = right[:, of_class].mean(axis=1)
+        weight = len(labels) / (len(classes) * len(of_class))
+        # The distances from a mean over few pictures are too small by this.
+        weight *= np.sqrt(len(of_class) / max(len(of_class) - 1, 1))
+        parts[:, of_class] = weight * (right[:, of_class] - recalls[:, [n]])
+    balanced_accuracy: NDArray[np.float64] = parts + recalls.mean(axis=1, keepdims=True)
+    return balanced_accuracy
 
 
 def _auroc(said: Predictions) -> float:

@@ -58,8 +58,20 @@ def test_each_pictures_part_has_the_score_as_its_mean() -> None:
     parts, found = of_pictures(made), of_run(made)
     assert parts["log_loss"].mean() == pytest.approx(found.log_loss, rel=1e-6)
     right = np.array(made.labels) == np.array(made.predicted)
-    weighted = right * balanced(made.labels)
-    assert weighted.mean() == pytest.approx(found.balanced_accuracy, rel=1e-6)
+    parts_of_runs = balanced(np.stack([right, ~right]), made.labels)
+    assert parts_of_runs.mean(axis=1) == pytest.approx(
+        [found.balanced_accuracy, 1 - found.balanced_accuracy]
+    )
+
+
+def test_the_sizes_of_the_classes_are_no_variance_between_pictures() -> None:
+    labels = ["ant"] * 90 + ["bee"] * 10
+    right = np.ones((1, 100), dtype=bool)
+    assert np.ptp(balanced(right, labels)) == 0
+    right[0, 95:] = False
+    found = balanced(right, labels)
+    assert found.mean() == pytest.approx(0.75)
+    assert np.ptp(found[0, :90]) == 0
 
 
 def test_a_certain_mistake_has_a_finite_loss() -> None:

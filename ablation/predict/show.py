@@ -170,7 +170,8 @@ def _listed(classes: Sequence[str], probabilities: Floats, which: Sequence[int])
 
 def sheet(classifier: "Classifier", found: "Predictions") -> "Image.Image":
     """A sheet of the pictures with their labels; pictures that are far have a frame."""
-    from ablation.figures import sheets, style
+    from ablation.figures import style
+    from ablation.figures import tiles as figures
 
     tiles = []
     shares = found.shares_nearer or [0.0] * len(found.paths)
@@ -182,12 +183,12 @@ def sheet(classifier: "Classifier", found: "Predictions") -> "Image.Image":
         lines = [(said, style.BLUE), (file.name, style.GREY)]
         if is_far(share):
             lines.append(("far from training", style.ORANGE))
-        tiles.append(sheets.Tile(pixels, tuple(lines), style.ORANGE if is_far(share) else None))
+        tiles.append(figures.Tile(pixels, tuple(lines), style.ORANGE if is_far(share) else None))
     n_left = len(found.paths) - len(tiles)
     note = f"by {classifier.name}" + (f"; {n_left} more are not shown" if n_left else "")
     if any(map(is_far, shares)):
         note += f"; framed: {FAR}"
-    return sheets.sheet(f"Predictions for {len(found.paths)} pictures", note, [("", tiles)])
+    return figures.sheet(f"Predictions for {len(found.paths)} pictures", note, [("", tiles)])
 
 
 def save_sheet(classifier: "Classifier", found: "Predictions", path: Path) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ablation.config import ReportConfig
 from ablation.errors import ConfigError
+from ablation.pictures.decode import Pixels
 from ablation.report.claims import groups, price
 from ablation.report.claims.claim import Levels, Rules
 from ablation.report.claims.findings import Findings, findings
@@ -18,7 +19,7 @@ from ablation.report.claims.metric import ACCURACY, METRICS, MOST_UNEQUAL, Metri
 from ablation.report.claims.price import Price
 from ablation.report.claims.statistics import MeanAccuracy, mean_interval
 from ablation.report.claims.tuning import tuning_of
-from ablation.report.evidence import answers, integrity, runs
+from ablation.report.evidence import answers, integrity, originals, runs
 from ablation.report.evidence import cells as cell_formation
 from ablation.report.evidence.answers import Answers
 from ablation.report.evidence.cells import Cell, DivergedCell
@@ -48,6 +49,7 @@ class Results:
         test: the cells' levels → accuracy on the pictures held back; empty where there are none.
         held_back: the cells' levels → right or wrong on these, of shape (n_seeds, n_pictures).
         histories: run id → metrics by epoch, of the cells whose curves are drawn.
+        originals: the pictures that flip, by their names, where they can be read again.
         unreadable: run id → why its predictions can't be read, and where they were looked for.
         unread: run id → why its predictions of pictures held back, or its history, can't be read.
         metric: what is compared.
@@ -67,6 +69,7 @@ class Results:
     test: Mapping[Levels, MeanAccuracy]
     held_back: Mapping[Levels, NDArray[np.bool_]]
     histories: Mapping[str, History]
+    originals: Mapping[str, Pixels]
     unreadable: Mapping[str, str]
     unread: Mapping[str, str]
     metric: Metric
@@ -158,6 +161,7 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
         test={levels: mean_interval(right) for levels, right in tested.items()},
         held_back=tested,
         histories=histories.read,
+        originals=_originals(evidence, compared),
         unreadable=answers.unreadable,
         unread={**test_answers.unreadable, **histories.unreadable},
         metric=metric,
@@ -226,6 +230,16 @@ def _drawn(found: Runs, compared: Sequence[Findings]) -> list[str]:
     best = [cell for group in compared for cell in group.ranked[:MOST_CURVES]]
     wanted = {run_id for cell in best for run_id in cell.run_ids}
     return list(found.table[found.table.run_id.isin(wanted)].run_id)
+
+
+def _originals(evidence: Evidence, compared: Sequence[Findings]) -> dict[str, Pixels]:
+    """The pictures that flip, of each group's own source."""
+    found: dict[str, Pixels] = {}
+    for group in compared:
+        wanted = {flip.picture for one in group.sides for flip in one.flips}
+        if wanted:
+            found |= originals.read(evidence, group.cells[0].run_ids[0], wanted)
+    return found
 
 
 def _answers(evidence: Evidence, found: Runs, cells: Sequence[Cell]) -> tuple[Answers, Answers]:

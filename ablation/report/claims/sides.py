@@ -105,7 +105,8 @@ def _flips(
         worse = runs[0] if share[place] < baseline[place] else runs[1]
         said = [answers.predicted[run][place] for run in worse if run in answers.predicted]
         yield Flip(
-            names[place],
+            # In a set of pictures each is named after its class, too.
+            names[place].removeprefix(f"{labels[place]}/"),
             labels[place],
             float(share[place]),
             float(baseline[place]),

@@ -77,6 +77,7 @@ class Archived:
                 Run(**{**run, "metrics": {k: float(v) for k, v in run["metrics"].items()}})
                 for run in head["runs"]
             ]
+            self.folders: Mapping[str, str] = {}
             self._places = {run.id: at for at, run in enumerate(self.runs)}
             if len(self._places) < len(self.runs):
                 raise ValueError("a run is in it twice")

@@ -43,11 +43,13 @@ class Evidence(Protocol):
         study: its name.
         plans: what its commands asked for.
         runs: all that were logged, oldest first.
+        folders: run id → the folder of its pictures, where that is known; never written to files.
     """
 
     study: str
     plans: Sequence[Plan]
     runs: Sequence[Run]
+    folders: Mapping[str, str]
 
     def predictions(
         self, run_ids: Collection[str], split: str, with_probabilities: bool = False

@@ -3,7 +3,7 @@
 import csv
 import io
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +29,10 @@ T = TypeVar("T")
 
 HISTORY = "history.csv"
 
+#: The folder of the pictures.
+FOLDER = "data.root"
 #: Settings that name places on a machine. A report leaves them out unless they were swept.
-PLACES = ("data.root", "model.weights", "tracking.uri", "cache.folder", "results")
+PLACES = (FOLDER, "model.weights", "tracking.uri", "cache.folder", "results")
 #: Tags that name a machine; MLflow's own name a person, too.
 MACHINE, MLFLOW = ("host", "process"), "mlflow."
 
@@ -53,6 +55,10 @@ class Stored:
         self.plans: Sequence[Plan] = plans.plans(experiment)
         swept = {axis for plan in self.plans for axis in plan.axes}
         self.runs: Sequence[Run] = [_public(as_record(run), swept) for run in found]
+        known = ((run.info.run_id, run.data.params.get(FOLDER)) for run in found)
+        self.folders: Mapping[str, str] = {
+            run_id: folder for run_id, folder in known if folder not in (None, "None")
+        }
         self._locations = {run.info.run_id: run.info.artifact_uri for run in found}
         self._artifacts = Artifacts(client)
 

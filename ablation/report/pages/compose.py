@@ -51,7 +51,7 @@ def compose(results: Results, figures: Sequence[Figures]) -> Page:
         *of_groups("Pairs of factors", pairs, "pairs"),
         *of_groups("Paired pictures", paired.pictures),
         *of_groups("Effects", effects, "effects"),
-        *of_groups("Pictures that flip", flips),
+        *of_groups("Pictures that flip", flips, "flips"),
         *of_groups("Shares of variance", shares),
         *of_groups("Selection of the epoch", selection),
         *of_groups("Searched settings", searched),

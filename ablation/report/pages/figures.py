@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ablation.figures.style import LIGHT
 from ablation.report.claims.claim import CellContrast, Claim, cell_name
@@ -29,6 +30,7 @@ from ablation.report.pages.drawing import courses, differences, means
 from ablation.report.pages.drawing.marks import LONGEST_NAME, without_middle
 from ablation.report.pages.drawing.means import axis_name
 from ablation.report.pages.effects import largest
+from ablation.report.pages.flips import MOST_EFFECTS, flips_sheet, sheet_name
 from ablation.report.pages.numbers import listed, p_value, value
 from ablation.report.pages.overview import best_validation
 from ablation.report.pages.pair_tables import pair_name
@@ -73,7 +75,7 @@ class PlannedFigure:
     section: str
     name: str
     caption: str
-    draw: Callable[[], Figure]
+    draw: Callable[[], Figure | Image.Image]
     numbers: Table | None = None
 
 
@@ -93,7 +95,11 @@ def draw(results: Results) -> list[Figures]:
 def _as_png(planned: PlannedFigure) -> bytes:
     buffer = io.BytesIO()
     with matplotlib.rc_context(STYLE):
-        planned.draw().savefig(buffer, dpi=DPI)
+        drawn = planned.draw()
+        if isinstance(drawn, Figure):
+            drawn.savefig(buffer, dpi=DPI)
+        else:
+            drawn.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
@@ -104,6 +110,7 @@ def plan(results: Results, group: Findings) -> Iterator[PlannedFigure]:
         yield from _of_ranking(group)
         yield from _of_pairs(group)
         yield from _of_effects(group)
+        yield from _of_flips(results, group)
         yield from _of_curves(results, group)
         yield from _of_time(results, group)
 
@@ -258,6 +265,16 @@ def _estimation(group: Findings) -> Iterator[PlannedFigure]:
         partial(differences.estimation, arms),
         Table(header, rows, "lrrr"),
     )
+
+
+def _of_flips(results: Results, group: Findings) -> Iterator[PlannedFigure]:
+    """A sheet for each effect whose flipping pictures can be read again."""
+    shown = [one for one in group.sides if one.n_flips][:MOST_EFFECTS]
+    for number, one in enumerate(shown, 1):
+        if any(flip.picture in results.originals for flip in one.flips):
+            caption = f"{one.effect.factor}: {claim_name(one.effect)}, the pictures of the table."
+            draw = partial(flips_sheet, one, results.originals)
+            yield PlannedFigure("flips", sheet_name(number), caption, draw)
 
 
 def _row_name(claim: Claim) -> str:

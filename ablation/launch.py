@@ -175,6 +175,8 @@ def _reporting_an_early_end(asked: Grid, study: Study, console: Console) -> Iter
     # A worker that was killed, a sweeper that gave up; Hydra's own exits.
     except (Exception, SystemExit) as error:
         _report_finished(asked, study, console)
+        if process.is_stopped():
+            raise KeyboardInterrupt from error
         raise ConfigError(
             f"the launcher ended before its runs ({brief(error)}); the same command goes "
             "on with what has not finished"

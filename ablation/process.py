@@ -102,6 +102,12 @@ def uninterrupted() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
+def is_stopped() -> bool:
+    """Whether a signal has stopped the command; some libraries raise other errors after it."""
+    stop = signal.getsignal(signal.SIGINT)
+    return isinstance(stop, _Stop) and stop.first is not None
+
+
 def result(future: "Future[T]") -> T:
     """A future's result; Ctrl-C ends the waiting without harm to the future.
 
@@ -139,19 +145,20 @@ class _Stop:
     """Handles the signals that stop a command.
 
     Attributes:
+        first: when the first signal came; None before.
         n_sections: sections that must not be interrupted and have begun, one inside the other.
         is_due: whether the command is to be stopped at the end of the outermost one.
     """
 
     def __init__(self) -> None:
-        self._first: float | None = None
+        self.first: float | None = None
         self.n_sections = 0
         self.is_due = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if self._first is None:
-            self._first = now
+        if self.first is None:
+            self.first = now
             # Not with print: the signal may have interrupted another print.
             with contextlib.suppress(OSError):
                 os.write(2, b"stopping; a second Ctrl-C ends at once\n")
@@ -159,7 +166,7 @@ class _Stop:
                 self.is_due = True
             else:
                 raise KeyboardInterrupt
-        elif now - self._first > SAME_PRESS_SECONDS:
+        elif now - self.first > SAME_PRESS_SECONDS:
             _end_at_once()
 
 

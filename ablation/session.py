@@ -75,6 +75,8 @@ class Session:
             outcome = run.train(asked, study, self._shared(config), progress.epoch)
         # A setting that a sweeper chose, a store that went away: the other runs may still succeed.
         except Exception as error:
+            if process.is_stopped():
+                raise KeyboardInterrupt from error
             outcome = run.Outcome(name, "failed", error=brief(error))
         self._unwritten.append(outcome)
         if self._progress is None:

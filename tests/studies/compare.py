@@ -31,7 +31,7 @@ from mlflow import MlflowClient
 MAIN = ("-m", "transfer=full,frozen,scratch", "reg=l1,l2")
 FEW = ("epochs=2", "data.size=96", "data.train_pictures=48", "data.val_pictures=32")
 #: Measured times differ from run to run, and so do figures that follow from them.
-TIMES = ("epoch_seconds", "train_seconds")
+TIMES = ("epoch_seconds", "train_seconds", "peak_memory_mb")
 
 #: Prints the fingerprints of a command's runs; `grid` was a module of the package before it had
 #: rooms.

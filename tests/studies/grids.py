@@ -389,8 +389,8 @@ def write(rows: Sequence[dict[str, object]], command: str) -> None:
 {command}
 ```
 
-Each row is {max(int(str(row["studies"])) for row in rows):,} simulated studies (a third of that for
-50 cells and for `seed=auto`) with known truth, given to the function that makes a report's claims:
+In each row, as many simulated studies as it says, whose truth is known, were given to the function
+that makes a report's claims:
 all pairs (above 24 cells, each with one), effects and interactions. Arms are the levels of
 `transfer`. Their runs differ between seeds by 3 points each ("equal"), or by 2, 3 and 5 (and 4 and
 2.5) points ("unlike"); where no level has an effect, nothing but the runs themselves shows which.
@@ -407,8 +407,8 @@ all pairs (above 24 cells, each with one), effects and interactions. Arms are th
   seeds:
 {_power(main)}.
 
-With {min(int(str(row["studies"])) for row in main):,} studies or more a row, a coverage is good to
-about ±1 point, a share of false families to ±1.5.
+Of 100 studies, a coverage is good to about ±2 points and a share of false families to ±4; of 300 to ±1
+and ±2.5; of 700 to ±0.7 and ±1.6.
 
 {tables}
 """
@@ -436,7 +436,7 @@ def _power(rows: Sequence[dict[str, object]]) -> str:
 
 COLUMNS = {
     "cells": "cells", "seeds": "seeds", "pictures": "pictures", "effects": "effects",
-    "spread": "spread", "coverage": "coverage", "worst_arms": "worst arms",
+    "spread": "spread", "studies": "studies", "coverage": "coverage", "worst_arms": "worst arms",
     "half_width": "half-width", "false_families": "false families", "false_same": "false “same”",
     "power_5": "power at 5", "power_10": "at 10", "power_20": "at 20",
     "power_large": "at 20 and more",

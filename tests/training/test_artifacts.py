@@ -75,7 +75,7 @@ def test_all_that_is_written_of_a_run_takes_less_than_a_second(tmp_path: Path) -
         applied={},
     )
     weights = rng.normal(0, 1, (64, 3, 7, 7)).astype(np.float32)
-    trained = Trained(result, None, None, {}, (weights, weights + 1))
+    trained = Trained(result, None, None, {}, {}, (weights, weights + 1))
     cache, taken = Cache(1e9), []
 
     def write(folder: Path) -> None:

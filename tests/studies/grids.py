@@ -390,9 +390,10 @@ def write(rows: Sequence[dict[str, object]], command: str) -> None:
 ```
 
 In each row, as many simulated studies as it says, whose truth is known, were given to the function
-that makes a report's claims: all pairs (above 24 cells, each with one), effects and interactions. Arms are the levels of
-`transfer`. Their runs differ between seeds by 3 points each ("equal"), or by 2, 3 and 5 (and 4 and
-2.5) points ("unlike"); where no level has an effect, nothing but the runs themselves shows which.
+that makes a report's claims: all pairs (above 24 cells, each with one), effects and interactions.
+Arms are the levels of `transfer`. Their runs differ between seeds by 3 points each ("equal"), or by
+2, 3 and 5 (and 4 and 2.5) points ("unlike"); where no level has an effect, nothing but the runs
+themselves shows which.
 
 - Coverage, over all claims of all studies: {_range(main, "coverage")} for accuracies,
   {_range(loss, "coverage")} for the log loss. Of the two arms whose pairs fare worst:

@@ -5,10 +5,11 @@ Exit code: 0 all runs finished, 2 some failed, 1 the study could not run.
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ablation import config as schema
-from ablation import process
+from ablation import process, targets
 from ablation.errors import ConfigError
 from ablation.study import flags
 
@@ -22,6 +23,8 @@ def main() -> None:
 
 def _command(arguments: Sequence[str]) -> int:
     command = flags.parse(arguments)
+    beside = (command.config_dir, command.config_dir.parent) if command.config_dir else ()
+    targets.look_in(Path.cwd(), *beside)
     if command.printing:
         return _print(command)
     from ablation.study import grid

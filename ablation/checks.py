@@ -6,6 +6,7 @@ from ablation.config import Config, chosen
 from ablation.errors import ConfigError
 from ablation.pictures import data
 from ablation.study.grid import Grid
+from ablation.targets import TARGET
 from ablation.tracking import places
 
 
@@ -25,7 +26,8 @@ def pictures(configs: Sequence[Config]) -> Iterator[str]:
     Raises:
         DataError: naming the folder or the pictures that can't be used.
     """
-    for config in {repr(config.data): config for config in configs}.values():
+    on_pictures = [config for config in configs if config.task[TARGET] is None]
+    for config in {repr(config.data): config for config in on_pictures}.values():
         loaded = data.load(config.data, config.cache.pictures_gb)
         name = config.data.root if config.data.source != "digits" else config.data.source
         yield f"{name}: {loaded.summary()}"
@@ -40,17 +42,23 @@ def networks(configs: Sequence[Config]) -> Iterator[str]:
             network's weights are available.
     """
     from ablation.network import device, model, preprocessing, transfer
+    from ablation.training import trial
 
     # Here, so that a launcher's workers find the number of threads in their environment.
     device.prepare(configs[0].threads)
     for wanted in {config.device for config in configs}:
         device.choose(wanted)
+    configs = [config for config in configs if config.task[TARGET] is None]
+    if not configs:
+        return
     missing = _missing_weights(configs)
     filled = [preprocessing.filled(config) for config in configs]
     for config in {repr((one.model, one.data.size)): one for one in filled}.values():
         model.refuse_size(config.model, chosen(config.data.size))
     for config in {repr((one.model, one.transfer)): one for one in filled}.values():
         transfer.refuse_stages(model.skeleton(config.model), config.transfer)
+    n_classes = len(data.load(configs[0].data, configs[0].cache.pictures_gb).classes)
+    trial.refuse_unusable(filled, n_classes)
     yield from dict.fromkeys(map(preprocessing.in_words, filled))
     yield from (f"warning: {problem}" for problem in missing)
 

@@ -8,50 +8,23 @@ import functools
 import math
 import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypeVar
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from ablation import parts
 from ablation.errors import ConfigError
 from ablation.names import MOST_BYTES, is_folder_name
+from ablation.parts import Part
+from ablation.settings import Key, keys_of, setting
 
 Value = TypeVar("Value")
 
 #: The largest seed that NumPy and torch take.
 MOST_SEED = 2**32 - 1
-
-
-class Limits(TypedDict, total=False):
-    """A range of numbers: `least` and `most` are inside it, `above` and `below` are not."""
-
-    least: float
-    most: float
-    above: float
-    below: float
-
-
-def setting(
-    default: Any = MISSING,
-    *,
-    choices: tuple[str, ...] | None = None,
-    result: bool = True,
-    **limits: Unpack[Limits],
-) -> Any:
-    """A key of the config with the values that it may take.
-
-    Args:
-        default: its value where no file gives one.
-        choices: the only words it takes.
-        result: False for what cannot change a run's result; it is left out of the fingerprint.
-        limits: the range of a number, or of each number of a list.
-    """
-    metadata = {"choices": choices, "limits": limits, "result": result}
-    if isinstance(default, list | dict):
-        return field(default_factory=default.copy, metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 @dataclass
@@ -94,32 +67,6 @@ class TransferConfig:
 
 
 @dataclass
-class RegConfig:
-    penalties: list[str] = setting([], choices=("l1", "l2"))
-    l1: float = setting(0.0, least=0)
-    l2: float = setting(0.0, least=0)
-
-
-@dataclass
-class OptimizerConfig:
-    name: str = setting(choices=("sgd", "adam", "adamw"))
-    lr: float = setting(above=0)
-    momentum: float = setting(0.9, least=0, below=1)
-    nesterov: bool = setting(False)
-    beta1: float = setting(0.9, least=0, below=1)
-    beta2: float = setting(0.999, least=0, below=1)
-    eps: float = setting(1e-8, above=0)
-
-
-@dataclass
-class SchedulerConfig:
-    name: str = setting(choices=("constant", "cosine", "step"))
-    step_epochs: int = setting(2, least=1)
-    gamma: float = setting(0.1, above=0, most=1)
-    final: float = setting(0.0, least=0, most=1)
-
-
-@dataclass
 class TrackingConfig:
     uri: str | None = setting(None, result=False)
 
@@ -150,9 +97,12 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)
-    reg: RegConfig = field(default_factory=RegConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    task: Part = field(default_factory=dict)
+    augment: Part = field(default_factory=dict)
+    loss: Part = field(default_factory=dict)
+    reg: Part = field(default_factory=dict)
+    optimizer: Part = field(default_factory=dict)
+    scheduler: Part = field(default_factory=dict)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
@@ -172,46 +122,24 @@ class Config:
     axes: list[str] = setting([], result=False)
 
 
-@dataclass(frozen=True)
-class Key:
-    """One key of the schema.
-
-    Attributes:
-        path: its names from the top: ("optimizer", "lr").
-        type: of its value: float, int | None, list[str], …
-        choices: the only words that it takes; None where it takes any.
-        limits: the range of a number.
-        result: whether it can change a run's result, and so is part of the run's identity.
-    """
-
-    path: tuple[str, ...]
-    type: Any
-    choices: tuple[str, ...] | None
-    limits: Limits
-    result: bool
-
-    def of(self, config: Config) -> Any:
-        """The key's value in a config."""
-        return functools.reduce(getattr, self.path, config)
+#: Every key of the schema by its dotted name, those of parts aside: these depend on the target.
+SCHEMA: Mapping[str, Key] = {key.name: key for key in keys_of(Config)}
+#: The keys that can be told without knowing a target: the schema's and those of shipped parts.
+KNOWN: Mapping[str, Key] = {**SCHEMA, **parts.KEYS}
 
 
-def _walk(kind: Any, above: tuple[str, ...] = ()) -> Iterator[Key]:
-    """The keys of a part of the schema, in the order in which they stand there."""
-    for item in fields(kind):
-        path = (*above, item.name)
-        if is_dataclass(item.type):
-            yield from _walk(item.type, path)
-        else:
-            yield Key(path, item.type, **item.metadata)
-
-
-#: Every key of the schema by its dotted name.
-SCHEMA: Mapping[str, Key] = {".".join(key.path): key for key in _walk(Config)}
+def is_key(name: str) -> bool:
+    """Whether a dotted name is a key, and not a config group: also that of a part's argument."""
+    return name in SCHEMA or parts.is_key(name)
 
 
 def register() -> None:
     """Make the schema known to Hydra under the name that conf/config.yaml starts from."""
-    ConfigStore.instance().store(name="schema", node=Config)
+    node = OmegaConf.structured(Config)
+    for group in parts.GROUPS:
+        # Which keys a part has depends on its target, so Hydra accepts all of them here.
+        OmegaConf.set_struct(node[group], False)
+    ConfigStore.instance().store(name="schema", node=node)
 
 
 def folder() -> Path:
@@ -221,22 +149,35 @@ def folder() -> Path:
     return beside if (beside / "config.yaml").is_file() else inside
 
 
-def resolve(composed: DictConfig) -> Config:
+def resolve(composed: DictConfig, *, for_training: bool = True) -> Config:
     """Turn a config that was composed over the schema into a checked `Config`.
 
-    A strength that its `reg` level does not use is set to 0, so that what is logged is what was
+    A key that the target of its part does not take is left out, so that what is logged is what was
     applied: `reg=l1,l2 reg.l1=1e-4` leaves the second cell without an L1 penalty.
+
+    Args:
+        composed: over the schema.
+        for_training: False leaves the parts as they are: to predict, a person's own optimizer need
+            not be there.
 
     Raises:
         ConfigError: naming every key that is unknown or out of its range.
     """
     config = _read(composed)
     problems = list(_problems(config))
+    for group in parts.GROUPS if for_training else ():
+        part, _ = parts.taken(group, getattr(config, group))
+        setattr(config, group, part)
+        problems += parts.problems(group, part)
     if problems:
         raise ConfigError("\n".join(problems))
-    config.reg.l1 *= "l1" in config.reg.penalties
-    config.reg.l2 *= "l2" in config.reg.penalties
     return config
+
+
+def untaken(composed: DictConfig) -> frozenset[str]:
+    """The keys of its parts that their targets don't take, dotted."""
+    values: dict[str, Any] = OmegaConf.to_container(visible(composed), resolve=True)  # type: ignore[assignment]
+    return frozenset(key for group in parts.GROUPS for key in parts.taken(group, values[group])[1])
 
 
 def visible(composed: DictConfig) -> DictConfig:
@@ -256,18 +197,20 @@ def _read(composed: DictConfig) -> Config:
         *above, name = key.path
         given = functools.reduce(operator.getitem, above, values)
         setattr(functools.reduce(getattr, above, config), name, given.pop(name))
-    parts = dict.fromkeys(key.path[0] for key in SCHEMA.values() if len(key.path) > 1)
+    for group in parts.GROUPS:
+        setattr(config, group, values.pop(group))
+    groups = dict.fromkeys(key.path[0] for key in SCHEMA.values() if len(key.path) > 1)
     for name in values:
-        if name not in parts:
+        if name not in groups:
             raise ConfigError(f"{name}: unknown key; choose from {_names(0)}")
-    for part in parts:
-        for name in values[part]:
-            raise ConfigError(f"{part}.{name}: unknown key; choose from {_names(1, part)}")
+    for group in groups:
+        for name in values[group]:
+            raise ConfigError(f"{group}.{name}: unknown key; choose from {_names(1, group)}")
     return config
 
 
 def _names(depth: int, *above: str) -> str:
-    paths = [key.path for key in SCHEMA.values() if key.path[:depth] == above]
+    paths = [key.path for key in KNOWN.values() if key.path[:depth] == above]
     return ", ".join(dict.fromkeys(path[depth] for path in paths))
 
 
@@ -279,7 +222,10 @@ def chosen(value: Value | None) -> Value:
 
 def leaves(config: Config) -> dict[str, Any]:
     """Every key of a config, dotted, with its value: {"optimizer.lr": 0.001, …}."""
-    return {name: key.of(config) for name, key in SCHEMA.items()}
+    found = {name: key.of(config) for name, key in SCHEMA.items()}
+    for group in parts.GROUPS:
+        found |= parts.flat(group, getattr(config, group))
+    return found
 
 
 def as_yaml(config: Config) -> str:
@@ -290,11 +236,10 @@ def as_yaml(config: Config) -> str:
 def _problems(config: Config) -> Iterator[str]:
     for name, key in SCHEMA.items():
         value = key.of(config)
-        for part in value if isinstance(value, list) else [value]:
-            if part == MISSING:
-                yield f"{name} is not set: its config group has no level, or its level not this key"
-            elif part is not None:
-                yield from _out_of_range(name, part, key)
+        if value == MISSING:
+            yield f"{name} is not set: its config group has no level, or its level not this key"
+        else:
+            yield from key.problems(value)
     if config.data.source != "digits" and not config.data.root:
         yield (
             "data.root is not set: name the folder of the pictures, data.root=FOLDER with "
@@ -303,8 +248,6 @@ def _problems(config: Config) -> Iterator[str]:
     if len(config.data.background) != 3:
         yield f"data.background={config.data.background}: takes red, green and blue, 0 to 255"
     yield from _no_range("data.value_range", config.data.value_range)
-    if config.optimizer.nesterov and config.optimizer.momentum == 0:
-        yield "optimizer.nesterov=true needs optimizer.momentum above 0"
     if any(part is not None and len(part) != 3 for part in (config.model.mean, config.model.std)):
         yield "model.mean and model.std take three numbers each, one a colour channel, or null"
     if config.study is not None and not is_folder_name(config.study):
@@ -314,24 +257,6 @@ def _problems(config: Config) -> Iterator[str]:
             f"space, {MOST_BYTES} bytes at most"
         )
     yield from _unknown_device(config.device)
-
-
-def _out_of_range(name: str, value: Any, key: Key) -> Iterator[str]:
-    if key.choices and value not in key.choices:
-        yield f"{name}={value}: choose from {', '.join(key.choices)}"
-    words = {"least": "at least", "most": "at most", "above": "above", "below": "below"}
-    holds = {
-        "least": operator.ge,
-        "most": operator.le,
-        "above": operator.gt,
-        "below": operator.lt,
-    }
-    limits: Mapping[str, Any] = {**key.limits}
-    # A NaN fails every comparison, so it is refused wherever there is a range.
-    is_inside = all(holds[kind](value, limit) for kind, limit in limits.items())
-    if not is_inside or value == math.inf:
-        wanted = " and ".join(f"{words[kind]} {limit:g}" for kind, limit in limits.items())
-        yield f"{name}={value}: must be {'finite and ' if value == math.inf else ''}{wanted}"
 
 
 def _no_range(key: str, value: list[float] | None) -> Iterator[str]:

@@ -1,5 +1,8 @@
 """How errors are told to a person: the framework's own kind, and any other in one line."""
 
+import difflib
+from collections.abc import Sequence
+
 #: The longest line that is quoted from the error of a library.
 MOST_LETTERS = 300
 
@@ -20,3 +23,9 @@ def first_line(error: BaseException) -> str:
     # SQLAlchemy begins with advice to programmers, in brackets.
     said = next((line for line in lines if line and not line.startswith("(raised as a")), "")
     return (said if isinstance(error, ConfigError) else said[:MOST_LETTERS]) or type(error).__name__
+
+
+def nearest(word: str, options: Sequence[str]) -> str:
+    """A guess at what was meant, in brackets; "" where nothing is similar."""
+    close = difflib.get_close_matches(word, options, 1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -4,6 +4,7 @@
 |---|---|---|
 | order of the pictures in an epoch | `order` | seed, epoch |
 | a training view: its crop, whether it is mirrored | `view_draws` | seed, epoch, picture |
+| what else is done to a training view, and its partner | `augment_draws` | seed, epoch, picture |
 | start of a trunk that is not pre-trained | `seeded(TRUNK, seed)` | seed |
 | start of the head | `seeded(HEAD, seed)` | seed |
 | draws inside the network while it trains, such as dropout | `seeded(TRAINING, seed)` | seed |
@@ -20,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 #: Purposes of random numbers. Each gives a seed draws of its own.
-ORDER, VIEW, TRUNK, HEAD, TRAINING = range(5)
+ORDER, VIEW, TRUNK, HEAD, TRAINING, AUGMENT = range(6)
 
 
 def order(n_pictures: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -43,6 +44,11 @@ def view_draws(seed: int, epoch: int, key: int) -> np.random.Generator:
         key: identifies the picture by its content, see `Split.keys`; not its place in the split.
     """
     return np.random.default_rng([VIEW, seed, epoch, key])
+
+
+def augment_draws(seed: int, epoch: int, key: int) -> np.random.Generator:
+    """The generator of what is done to a training view beyond its crop; see `view_draws`."""
+    return np.random.default_rng([AUGMENT, seed, epoch, key])
 
 
 @contextmanager

@@ -1,15 +1,17 @@
 """Pictures, commands and studies that several tests share."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,9 +87,28 @@ class Study:
 
 @pytest.fixture(scope="session")
 def main_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The main command, run once in an empty folder."""
-    folder = tmp_path_factory.mktemp("main")
-    return Study(folder, command(*MAIN_COMMAND, cwd=folder))
+    """The main command, run once in an empty folder, whichever of pytest's processes is first."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "main"
+    said = folder.with_suffix(".json")
+    with FileLock(folder.with_suffix(".lock")):
+        if not said.exists():
+            folder.mkdir()
+            said.write_text(json.dumps(asdict(command(*MAIN_COMMAND, cwd=folder))))
+    return Study(folder, Said(**json.loads(said.read_text())))
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built wheel, unpacked as an installation would."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    target = folder / "site"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+    subprocess.run([*install, str(target), str(built)], check=True, capture_output=True)
+    return target
 
 
 def paint(path: Path, colour: tuple[int, int, int], seed: int, size: tuple[int, int]) -> None:

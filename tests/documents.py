@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablation.study import grid
+from ablation.study import flags, grid
 
 #: A fenced block, after the last line of text before it.
 _BLOCK = re.compile(r"([^\n]*)\n\n?```(\w+)\n(.*?)```", re.S)
@@ -57,9 +57,16 @@ def composed(command: str) -> grid.Grid:
     Raises:
         ConfigError: Hydra or the schema refuses it.
     """
-    arguments = shlex.split(command)[3:]
-    words = [argument for argument in arguments if argument != "-m"]
-    return grid.expand(words, multirun="-m" in arguments)
+    given = flags.parse(shlex.split(command)[3:])
+    return grid.expand(given.words, multirun=given.multirun, config_dir=given.config_dir)
+
+
+def write_files(text: str, folder: Path) -> None:
+    """Write the files whose content a document shows, and names in the line before."""
+    for block in blocks(text):
+        if block.path is not None and not block.path.is_absolute():
+            (folder / block.path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.path).write_text(block.content)
 
 
 def shape(line: str) -> str:

@@ -133,6 +133,7 @@ import numpy as np
 from ablation.config import DataConfig
 from ablation.figures import sheets
 from ablation.pictures import data, resampling, views
+from ablation.pictures.augment import Augmentation
 
 config = DataConfig(
     source="folder", root=sys.argv[1], size=224, val_crop=0.875, interpolation="bicubic"
@@ -147,7 +148,8 @@ for index in range(len(pictures.train)):
     views.validation_view(pictures.train, index, config)
 resampling.padded(pictures.val)
 sheets.training_sheet(pictures.train, pictures.classes)
-sheets.views_sheet(pictures.train, pictures.classes, 0, 2, config)
+usual = Augmentation({"_target_": None})
+sheets.views_sheet(pictures.train, pictures.classes, 0, 2, config, usual)
 probabilities = np.full((len(pictures.train), 2), 0.5, np.float32)
 sheets.validation_sheet(pictures.train, pictures.classes, probabilities, config)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000)

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 
-from tests.conftest import MAIN_COMMAND, ROOT, Study, command
+from tests.conftest import MAIN_COMMAND, Study, command
 
 FEW = ["data.train_pictures=24", "data.val_pictures=20", "data.size=32", "epochs=1"]
 
@@ -322,19 +322,6 @@ def test_real_folders_train_from_the_command(
     assert said.code == 0, said.err
     assert "16 pictures to train, 8 to validate, 2 classes" in said.out
     assert len(runs(store(tmp_path), "pictures")) == 1
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built wheel, unpacked as an installation would."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(build, check=True, capture_output=True)
-    (built,) = folder.glob("*.whl")
-    target = folder / "site"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
-    subprocess.run([*install, str(target), str(built)], check=True, capture_output=True)
-    return target
 
 
 def test_the_main_command_works_from_the_wheel_in_an_empty_folder(

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ablation import config
+from ablation import config, parts, targets
+from ablation.errors import ConfigError
 from ablation.study import grid
 from tests.conftest import command, command_and_imports
 
@@ -21,17 +22,17 @@ def test_help_names_every_factor_and_level(tmp_path: Path) -> None:
     assert said.code == 0
     for line in (
         "transfer: frozen, frozen_moving, full, partial, scratch",
-        "reg: elastic, l1, l2, none",
+        "reg: elastic, l1, l2, l2sp, none",
         "optimizer: adam, adamw, sgd",
-        "scheduler: constant, cosine, step",
+        "scheduler: constant, cosine, one_cycle, step, warmup",
+        "loss: class_weights, cross_entropy, focal, smoothing",
         "data: digits, hymenoptera, imagefolder",
     ):
         assert line in said.out
 
 
-#: Factors whose keys stand in config.yaml. Those of an optimizer or a scheduler stand in its level:
-#: each kind has its own.
-SHARED = ("data", "model", "transfer", "reg")
+#: Factors whose keys stand in config.yaml. The arguments of a part stand in its level.
+SHARED = ("data", "model", "transfer")
 
 
 @pytest.mark.parametrize("factor", SHARED)
@@ -49,12 +50,20 @@ def test_config_yaml_has_every_key_of_the_schema(factor: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("factor", ["optimizer", "scheduler"])
-def test_every_level_of_an_optimizer_and_a_scheduler_has_all_keys(factor: str) -> None:
+@pytest.mark.parametrize("factor", parts.GROUPS)
+def test_every_level_of_a_part_gives_the_arguments_of_its_target(factor: str) -> None:
     for path in (config.folder() / factor).glob("*.yaml"):
-        assert {f"{factor}.{key}" for key in read(path)} == {
-            name for name in config.SCHEMA if name.startswith(f"{factor}.")
-        }
+        target, *given = read(path).items()
+        assert target[0] == "_target_", path
+        shipped = parts.SHIPPED[str(target[1])] if target[1] is not None else ()
+        common = parts.COMMON.get(factor, ())
+        assert tuple(key for key, _ in given if key not in common) == shipped, path
+
+
+@pytest.mark.parametrize("target", parts.SHIPPED)
+def test_shipped_targets_take_what_is_written_down_for_them(target: str) -> None:
+    given = {"torch.optim": 1, "ablation.training.scheduler": 1}.get(target.rpartition(".")[0], 0)
+    assert set(parts.SHIPPED[target]) <= set(targets.arguments(target, given))
 
 
 def read(path: Path) -> dict[str, object]:
@@ -76,12 +85,30 @@ def test_every_level_says_in_its_first_line_what_it_is() -> None:
         assert path.read_text().startswith("# "), path
 
 
-def test_a_persons_own_level_may_have_all_keys(tmp_path: Path) -> None:
-    """As every level had them before they stood in config.yaml."""
-    (tmp_path / "reg").mkdir()
-    level = "penalties: [l1]\nl1: 1e-2\nl2: 1e-3\n"
-    (tmp_path / "reg" / "strong.yaml").write_text(level)
-    (run,) = grid.expand(["reg=strong"], multirun=False, config_dir=tmp_path).runs
-    assert (run.config.reg.l1, run.config.reg.l2) == (0.01, 0)
+def test_a_persons_own_levels_for_the_first_version_mean_what_they_meant(tmp_path: Path) -> None:
+    for file, level in {
+        "reg/strong": "penalties: [l1]\nl1: 1e-2\nl2: 1e-3\n",
+        "optimizer/slow": "name: sgd\nlr: 1e-5\n",
+        "scheduler/late": "name: step\nstep_epochs: 4\n",
+    }.items():
+        path = tmp_path / f"{file}.yaml"
+        path.parent.mkdir()
+        path.write_text(level)
+    words = ["reg=strong", "optimizer=slow", "scheduler=late"]
+    (run,) = grid.expand(words, multirun=False, config_dir=tmp_path).runs
+    assert run.config.reg == {"_target_": "ablation.training.regularizer.L1", "l1": 0.01}
+    sgd = {"_target_": "torch.optim.SGD", "lr": 1e-5, "momentum": 0.9, "nesterov": False}
+    assert run.config.optimizer == sgd
+    step = {"_target_": "ablation.training.scheduler.step", "step_epochs": 4, "gamma": 0.1}
+    assert run.config.scheduler == step
+    # As the first version computed it.
+    assert run.fingerprint == "aada7df8993bacf1"
     (other,) = grid.expand(["reg=strong", "reg.l1=1"], multirun=False, config_dir=tmp_path).runs
-    assert other.config.reg.l1 == 1
+    assert other.config.reg["l1"] == 1
+
+
+def test_a_part_without_a_target_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "reg").mkdir()
+    (tmp_path / "reg" / "strong.yaml").write_text("l1: 1e-2\n")
+    with pytest.raises(ConfigError, match=r"reg\._target_ is not set"):
+        grid.expand(["reg=strong"], multirun=False, config_dir=tmp_path)

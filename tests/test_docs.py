@@ -73,17 +73,28 @@ def test_every_page_is_in_the_navigation() -> None:
 
 
 def test_the_network_that_is_added_composes(tmp_path: Path) -> None:
-    (block,) = [b for b in documents.blocks(PAGES["docs/extending.md"]) if b.language == "yaml"][:1]
-    assert block.path is not None
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / block.path.name).write_text(block.content)
-    word = f"model={block.path.stem}"
-    (run,) = grid.expand([word], multirun=False, config_dir=tmp_path).runs
-    assert (run.config.model.name, run.levels["model"]) == (block.path.stem, block.path.stem)
+    documents.write_files(PAGES["docs/extending.md"], tmp_path)
+    (path,) = tmp_path.glob("my_conf/model/*.yaml")
+    word = f"model={path.stem}"
+    (run,) = grid.expand([word], multirun=False, config_dir=tmp_path / "my_conf").runs
+    assert (run.config.model.name, run.levels["model"]) == (path.stem, path.stem)
+
+
+def test_the_optimizer_that_is_added_composes(tmp_path: Path) -> None:
+    documents.write_files(PAGES["docs/extending.md"], tmp_path)
+    words = ["optimizer=lion,adam", "optimizer.betas=[0.8,0.9]"]
+    runs = grid.expand(words, multirun=True, config_dir=tmp_path / "my_conf").runs
+    assert [run.config.optimizer["_target_"] for run in runs] == [
+        "timm.optim.Lion",
+        "torch.optim.Adam",
+    ]
 
 
 @pytest.mark.parametrize("line", of("ablation"))
-def test_every_command_composes(line: str) -> None:
+def test_every_command_composes(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents.write_files(PAGES["docs/extending.md"], tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     if "--help" not in line:
         assert documents.composed(line).runs
 

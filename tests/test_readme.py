@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,10 @@ COMMANDS = documents.commands(TEXT)
 
 
 @pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("python -m ablation ")])
-def test_every_command_composes(line: str) -> None:
+def test_every_command_composes(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents.write_files(TEXT, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     assert len(documents.composed(line).runs) > 1
 
 

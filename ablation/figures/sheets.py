@@ -11,6 +11,7 @@ from ablation.figures.canvas import percent
 from ablation.figures.style import BLACK, GREEN, GREY, ORANGE
 from ablation.figures.tiles import COLUMNS, Tile, sheet
 from ablation.pictures import views
+from ablation.pictures.augment import Augmentation
 from ablation.pictures.split import Split
 
 
@@ -67,7 +68,12 @@ def training_sheet(split: Split, classes: Sequence[str], most_classes: int = 12)
 
 
 def views_sheet(
-    split: Split, classes: Sequence[str], seed: int, epochs: int, data: DataConfig
+    split: Split,
+    classes: Sequence[str],
+    seed: int,
+    epochs: int,
+    data: DataConfig,
+    augment: Augmentation,
 ) -> Image.Image:
     """Some training pictures and their views, epoch by epoch.
 
@@ -76,7 +82,8 @@ def views_sheet(
         classes: their names.
         seed: of the run.
         epochs: of the run; only the first are shown.
-        data: says how views are made.
+        data: says how views are cut.
+        augment: makes them.
     """
     by_class = np.argsort(split.labels, kind="stable").tolist()
     n_epochs = min(epochs, COLUMNS - 1)
@@ -84,7 +91,7 @@ def views_sheet(
     for index in _spread(by_class, 6):
         tiles = [Tile(split.pixels(index), (("picture", BLACK),))]
         for epoch in range(1, n_epochs + 1):
-            view = views.training_view(split, index, seed, epoch, data)
+            view = augment.views(split, [index], seed, epoch, data)[0].byte()
             tiles.append(Tile(view.permute(1, 2, 0).numpy(), ((f"epoch {epoch}", GREY),)))
         groups.append((f"{classes[split.labels[index]]}: {split.names[index]}", tiles))
     title = f"What the network sees: {data.size} × {data.size} pixels, new in each epoch"

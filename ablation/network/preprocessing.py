@@ -154,7 +154,8 @@ def _of_torchvision(config: ModelConfig) -> Preprocessing:
     known = get_model_weights(config.name)
     listed = list(known)
     of_file = (one for one in listed if _is_file_of(config.weights, one.url))
-    found = known.__members__.get(config.weights) or next(of_file, listed[0])
+    name = "DEFAULT" if config.weights == "default" else config.weights
+    found = known.__members__.get(name) or next(of_file, listed[0])
     made = found.transforms()
     return Preprocessing(
         tuple(made.mean),

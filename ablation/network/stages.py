@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from ablation.compat import import_torchvision
 from ablation.config import ModelConfig
 from ablation.errors import ConfigError
-from ablation.network.compat import import_torchvision
 
 
 class ModelError(ConfigError):

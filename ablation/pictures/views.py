@@ -105,6 +105,18 @@ def _crop(
     return *crop_box(height, width, config, draws), is_mirrored
 
 
+def whole_views(
+    split: Split, indices: Iterable[int], seed: int, epoch: int, config: DataConfig
+) -> Tensor:
+    """The validation views of some pictures, perhaps mirrored as their training views are."""
+    made = []
+    for index in map(int, indices):
+        view = validation_view(split, index, config)
+        is_mirrored = view_draws(seed, epoch, int(split.keys[index])).random() < 0.5
+        made.append(view.flip(-1) if is_mirrored and config.flip else view)
+    return _stack(made)
+
+
 def validation_view(split: Split, index: int, config: DataConfig) -> Tensor:
     """The centre of one picture, see `centre_view`: uint8, shape (3, size, size)."""
     return centre_view(split.pixels(index), config)

@@ -4,7 +4,7 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ablation.errors import first_line
 from ablation.predict.errors import PredictError
@@ -82,6 +82,7 @@ def _parsed(paths: dict[str, Path]) -> Kept:
     from omegaconf import OmegaConf
     from safetensors.torch import load_file
 
+    from ablation import first_version
     from ablation.config import Config, resolve
     from ablation.training import novelty
 
@@ -89,9 +90,10 @@ def _parsed(paths: dict[str, Path]) -> Kept:
     composed = OmegaConf.structured(Config)
     # Before this key was added, all views were resized with it.
     composed.data.interpolation = "bilinear"
-    composed.merge_with(OmegaConf.load(paths[CONFIG]))
+    values: Any = OmegaConf.to_container(OmegaConf.load(paths[CONFIG]))
+    composed.merge_with(first_version.composed(values))
     return Kept(
-        config=resolve(composed),
+        config=resolve(composed, for_training=False),
         classes=tuple(json.loads(paths[CLASSES].read_text())),
         state=load_file(paths[WEIGHTS]),
         known=novelty.Known.read(paths[novelty.FILE]) if novelty.FILE in paths else None,

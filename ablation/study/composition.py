@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import config as schema
-from ablation.config import SCHEMA, Config
+from ablation.config import Config, is_key
 from ablation.errors import ConfigError
 from ablation.study import hydra_insides, mistakes, overrides
 from ablation.study.hydra_insides import Override, is_change, key_of, levels_of, text_of
@@ -54,7 +54,7 @@ def refuse_words(items: Sequence[Override]) -> None:
             )
         if key == "hydra.searchpath":
             _refuse_missing(item)
-        is_level = "." not in key and not key.startswith("hydra") and key not in SCHEMA
+        is_level = "." not in key and not key.startswith("hydra") and not is_key(key)
         if is_level and any(isinstance(value, list) for value in _elements(item)):
             raise ConfigError(f"{text}: one level at a time; -m {key}=A,B trains each")
 

@@ -3,14 +3,20 @@
 import hashlib
 import json
 
+from ablation import first_version, parts, targets
 from ablation.config import SCHEMA, Config
+from ablation.targets import TARGET
+
+#: Of the fingerprints. A run that an earlier version could express keeps the one it had there.
+VERSION = 2
 
 
 def fingerprint(config: Config) -> str:
     """The fingerprint of a run's config: 16 hexadecimal digits.
 
     It covers every key that can change the result, and every key that is swept: two files of
-    weights make two runs, though a path changes nothing.
+    weights make two runs, though a path changes nothing. Of a person's own part it covers the
+    source, so that a change there makes another run.
 
     A finished run is recognised by it. Whatever changes the fingerprint of an old config, a new key
     of the schema included, makes finished studies train again.
@@ -18,5 +24,19 @@ def fingerprint(config: Config) -> str:
     relevant = {
         name: key.of(config) for name, key in SCHEMA.items() if key.result or name in config.axes
     }
+    first = first_version.keys(config)
+    relevant |= _parts(config) if first is None else first
     text = json.dumps(relevant, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _parts(config: Config) -> dict[str, object]:
+    """The parts with the digests of their sources, by dotted names."""
+    found: dict[str, object] = {"version": VERSION}
+    for group in parts.GROUPS:
+        part = getattr(config, group)
+        target = part[TARGET]
+        found |= parts.flat(group, part)
+        if target is not None and target not in parts.SHIPPED:
+            found[f"{group}.source"] = targets.source_digest(target)
+    return found

@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import config as schema
-from ablation.config import SCHEMA, Config
-from ablation.errors import ConfigError
+from ablation.config import KNOWN, Config, is_key
+from ablation.errors import ConfigError, nearest
 from ablation.study import composition, mistakes, overrides, rounds, sweepers, sweeps, unused
 from ablation.study.fingerprints import fingerprint
 from ablation.study.hydra_insides import (
@@ -58,10 +58,12 @@ class PlannedRun(AskedRun):
     Attributes:
         overrides: what it is composed of.
         varied: axis → level or value, of what the command sweeps.
+        untaken: the keys that were given for its parts and that it does not take.
     """
 
     overrides: tuple[str, ...]
     varied: Mapping[str, str]
+    untaken: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
     given = {key_of(item): text_of(item) for item in items} | {
         axis: f"{axis}={','.join(values)}" for axis, values in axes.items()
     }
+    unused.refuse_untaken(given, configs, [run.untaken for run in runs])
     return Grid(
         study=study,
         axes=axes,
@@ -251,8 +254,8 @@ def _check_report(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> None
     }
     names = ", ".join(compared) or "nothing"
     for key in base.report.nuisance:
-        if key not in SCHEMA and key not in compared:
-            guess = mistakes.nearest(key, sorted(SCHEMA))
+        if key not in KNOWN and key not in compared:
+            guess = nearest(key, sorted(KNOWN))
             raise ConfigError(
                 f"report.nuisance=[{key}]: unknown key{guess}; this command sweeps {names}"
             )
@@ -261,7 +264,7 @@ def _check_report(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> None
         if factor not in compared:
             raise ConfigError(f"{given}: this command compares {names}")
         if str(level) not in compared[factor]:
-            guess = mistakes.nearest(str(level), compared[factor])
+            guess = nearest(str(level), compared[factor])
             raise ConfigError(
                 f"{given}: unknown level{guess}; choose from {', '.join(compared[factor])}"
             )
@@ -277,13 +280,13 @@ def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterat
     read = {
         (axis, value): sweeps.typed(axis, value)
         for axis, values in axes.items()
-        if axis in SCHEMA
+        if is_key(axis)
         for value in values
     }
     for values in itertools.product(*axes.values()):
         varied = dict(zip(axes, values, strict=True))
         swept = {axis: f"{axis}={value}" for axis, value in varied.items()}
-        chosen = tuple(text for axis, text in swept.items() if axis not in SCHEMA)
+        chosen = tuple(text for axis, text in swept.items() if not is_key(axis))
         own = (*fixed, *swept.values())
         if chosen not in composed:
             # The first values are composed too, so that an unknown key is found.
@@ -291,14 +294,16 @@ def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterat
         settings = schema.visible(composed[chosen])
         try:
             for axis, value in varied.items():
-                if axis in SCHEMA:
+                if is_key(axis):
                     OmegaConf.update(settings, axis, read[axis, value])
             config = schema.resolve(settings)
         except OmegaConfBaseException as error:
             raise ConfigError(mistakes.explain(error, own)) from error
         asked = asked_run(config, levels(composed[chosen].hydra.runtime.choices))
         plain = {axis.lstrip("+"): overrides.plain(value) for axis, value in varied.items()}
-        yield PlannedRun(**vars(asked), overrides=own, varied=plain)
+        yield PlannedRun(
+            **vars(asked), overrides=own, varied=plain, untaken=schema.untaken(settings)
+        )
 
 
 def levels(choices: Mapping[str, Any]) -> dict[str, str]:

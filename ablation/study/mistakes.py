@@ -4,7 +4,6 @@ The only module that relies on the wording of their messages; `tests/study/test_
 which of them a new version has changed.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 
@@ -20,8 +19,8 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from ablation.config import SCHEMA
-from ablation.errors import first_line
+from ablation.config import KNOWN
+from ablation.errors import first_line, nearest
 
 #: What Hydra raises when it composes a config from words that are wrong.
 COMPOSITION = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, UnicodeError)
@@ -136,7 +135,7 @@ def _wrong_type(
         name, _, value = given.partition("=")
         return f"{given}: must be a list, {name}=[{value or 'a,b'}]"
     if NOT_ONE_KEY in str(link):
-        options = [name for name in SCHEMA if name.startswith(f"{key}.")]
+        options = [name for name in KNOWN if name.startswith(f"{key}.")]
         return f"{given}: not one key but several; choose from {', '.join(options)}"
     return f"{given}: {first_line(link)}"
 
@@ -154,7 +153,7 @@ def _wrong_reference(link: BaseException, overrides: Sequence[str]) -> str:
 
 def unknown_key(key: str, overrides: Sequence[str]) -> str:
     """A key that does not exist, with those that do."""
-    known = list(SCHEMA)
+    known = list(KNOWN)
     groups = sorted({name.partition(".")[0] for name in known if "." in name})
     given = next((text for text in overrides if text.lstrip("+~").startswith(key)), key)
     if key.startswith("hydra"):
@@ -176,9 +175,3 @@ def unknown_key(key: str, overrides: Sequence[str]) -> str:
     if not choices:
         choices = groups
     return f"{given}: unknown key{nearest(key, choices)}; choose from {', '.join(choices)}"
-
-
-def nearest(word: str, options: Sequence[str]) -> str:
-    """A guess at what was meant, in brackets; "" where nothing is similar."""
-    close = difflib.get_close_matches(word, options, 1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from ablation.config import Config, leaves
 from ablation.names import folder_name
+from ablation.targets import TARGET
 
 
 def study_name(base: DictConfig, axes: Collection[str]) -> str:
@@ -21,10 +22,18 @@ def study_name(base: DictConfig, axes: Collection[str]) -> str:
         # An accented letter has two spellings, and would make two studies.
         return unicodedata.normalize("NFC", str(base.study))
     compared = [axis.lstrip("+").rpartition(".")[2] for axis in axes if axis != "seed"]
+    task = base.task.get(TARGET)
+    if task:
+        source = [] if "task" in compared else [str(task).rpartition(".")[2]]
+        return _joined([*source, *compared])
     source = [] if "data" in compared else [str(base.hydra.runtime.choices["data"])]
     if source and base.data.source == "folder" and base.data.root:
         source = [Path(base.data.root).resolve().name]
-    names = [folder_name(name) for name in (*source, *compared)]
+    return _joined([*source, *compared])
+
+
+def _joined(parts: Collection[str]) -> str:
+    names = [folder_name(name) for name in parts]
     return folder_name("-".join(name for name in names if name)) or "pictures"
 
 
@@ -35,6 +44,8 @@ def run_name(config: Config, levels: Mapping[str, str]) -> str:
         levels[axis] if axis in levels else f"{axis.rpartition('.')[2]}{settings.get(axis)}".lower()
         for axis in config.axes
     ]
+    if not parts and config.task[TARGET]:
+        parts = [str(config.task[TARGET]).rpartition(".")[2]]
     if not parts:
         parts = [levels[factor] for factor in ("transfer", "reg", "optimizer") if factor in levels]
     return "-".join([*parts, f"s{config.seed}"])

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from hydra.errors import HydraException
 
-from ablation.config import SCHEMA
+from ablation.config import KNOWN, is_key
 from ablation.errors import ConfigError, first_line
 from ablation.study import hydra_insides, mistakes
 from ablation.study.hydra_insides import Glob, Override, key_of, parse_override, text_of
@@ -20,11 +20,11 @@ from ablation.study.hydra_insides import Glob, Override, key_of, parse_override,
 MOST_RUNS = 100_000
 
 #: Keys whose value is a text, even if it looks like a number.
-_TEXTS = frozenset(key for key, item in SCHEMA.items() if item.type in (str, str | None))
+_TEXTS = frozenset(key for key, item in KNOWN.items() if item.type in (str, str | None))
 #: A level's name that Hydra reads without quotes.
 _WORD = re.compile("[A-Za-z_][A-Za-z0-9_-]*")
-#: Keys and factors that every run has.
-_DEFAULTS = frozenset({*SCHEMA, *(key.partition(".")[0] for key in SCHEMA)})
+#: Factors that every run has.
+_FACTORS = frozenset(key.partition(".")[0] for key in KNOWN)
 
 
 def read(words: Sequence[str]) -> list[Override]:
@@ -70,7 +70,7 @@ def readable(word: str) -> str:
         raise ConfigError(f"{word}: not of the form key=value")
     if name == "experiment":
         key = "+experiment"
-    elif name in _DEFAULTS:
+    elif name in _FACTORS or is_key(name):
         key = name
     elif name.startswith("report.baseline"):
         key = f"++{name}"
@@ -185,9 +185,7 @@ def several(item: Override) -> str:
     if key in _TEXTS:
         typed = ",".join(plain(element) for element in split(value))
         advice += _quote_it(key, typed)
-    elif (
-        key in SCHEMA and SCHEMA[key].choices is None and SCHEMA[key].type not in (int, float, bool)
-    ):
+    elif key in KNOWN and KNOWN[key].choices is None and KNOWN[key].type not in (int, float, bool):
         advice += f", or write a list in brackets, {key}=[{value}]"
     return f"{text_of(item)}: names several values; {advice}"
 

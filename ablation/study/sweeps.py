@@ -7,7 +7,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation.config import SCHEMA, Config
+from ablation import parts
+from ablation.config import SCHEMA, Config, is_key
 from ablation.errors import ConfigError
 from ablation.study import composition, mistakes, overrides, sweepers
 from ablation.study.hydra_insides import (
@@ -171,7 +172,7 @@ def values_of(item: Override, search: tuple[str, ...]) -> tuple[str, ...]:
     key = key_of(item)
     levels = levels_of(key, search) if _is_pattern(item) else []
     found = overrides.values_of(item, levels)
-    if key not in SCHEMA or isinstance(item.value(), IntervalSweep):
+    if not is_key(key) or isinstance(item.value(), IntervalSweep):
         return found
     in_settings = {value: typed(key, value) for value in found}
     spelt = tuple(
@@ -193,8 +194,12 @@ def typed(key: str, value: str) -> Any:
     given = overrides.parse(f"{key}={value}").value()
     if isinstance(given, str) and "${" in given:
         return given
+    if key not in SCHEMA and key not in parts.KEYS:
+        return given
     settings = _settings()
     try:
+        if key in parts.KEYS:
+            return parts.typed(key, given)
         OmegaConf.update(settings, key, given)
     except OmegaConfBaseException as error:
         raise ConfigError(mistakes.explain(error, [f"{key}={value}"])) from error

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ablation.config import Config
+from ablation import parts
+from ablation.config import KNOWN, Config
 from ablation.errors import ConfigError
 
 #: Keys that only some runs use → whether a run uses them.
@@ -13,16 +14,6 @@ USES: Mapping[str, Callable[[Config], bool]] = {
     "model.weights": lambda config: config.transfer.pretrained,
     "transfer.stages": lambda config: config.transfer.trained == "stages",
     "transfer.freeze_statistics": lambda config: config.transfer.trained != "all",
-    "reg.l1": lambda config: "l1" in config.reg.penalties,
-    "reg.l2": lambda config: "l2" in config.reg.penalties,
-    "optimizer.momentum": lambda config: config.optimizer.name == "sgd",
-    "optimizer.nesterov": lambda config: config.optimizer.name == "sgd",
-    "optimizer.beta1": lambda config: config.optimizer.name != "sgd",
-    "optimizer.beta2": lambda config: config.optimizer.name != "sgd",
-    "optimizer.eps": lambda config: config.optimizer.name != "sgd",
-    "scheduler.step_epochs": lambda config: config.scheduler.name == "step",
-    "scheduler.gamma": lambda config: config.scheduler.name == "step",
-    "scheduler.final": lambda config: config.scheduler.name == "cosine",
 }
 
 
@@ -48,3 +39,27 @@ def notes(given: Mapping[str, str], configs: Sequence[Config], *, is_sweep: bool
     for key, word in given.items():
         if key.startswith("report.") and not is_sweep:
             yield f"{word} changes nothing: one run alone has no report; -m makes one"
+
+
+def refuse_untaken(
+    given: Mapping[str, str], configs: Sequence[Config], untaken: Sequence[frozenset[str]]
+) -> None:
+    """Refuse arguments of parts that no run's target takes.
+
+    A shipped argument in a config file is no mistake: an experiment may set those of several
+    levels, of which a command then chooses one.
+
+    Args:
+        given: key → the word that sets it.
+        configs: of the runs.
+        untaken: of each run, the keys that it does not take.
+
+    Raises:
+        ConfigError: naming the key, and those that there are.
+    """
+    for key in sorted({key for keys in untaken for key in keys}):
+        group, _, name = key.partition(".")
+        is_taken = any(name in getattr(config, group) for config in configs)
+        if not is_taken and (key in given or key not in KNOWN):
+            its = next(n for n, keys in enumerate(untaken) if key in keys)
+            raise ConfigError(parts.unknown(key, given.get(key, key), getattr(configs[its], group)))

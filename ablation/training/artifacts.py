@@ -12,6 +12,7 @@ from PIL import Image
 
 from ablation.config import Config, as_yaml
 from ablation.figures import canvas, filters, plots, sheets
+from ablation.pictures.augment import Augmentation
 from ablation.pictures.data import Pictures
 from ablation.pictures.split import Split
 from ablation.training import novelty, predictions
@@ -75,17 +76,28 @@ def _write_sheets(
     if trained.filters:
         canvas.save(filters.filter_sheet(*trained.filters), folder / "filters.png")
     # The encoded files are kept, not the pictures: they are small.
-    key = ("sheets", pictures.digest, config.seed, config.epochs, repr(config.data))
-    draw = functools.partial(_shared_sheets, config, pictures)
-    files = cache.get(key, draw, lambda files: sum(map(len, files.values())))
-    for name, content in files.items():
+    for name, content in shared_sheets(config, pictures, cache).items():
         (folder / name).write_bytes(content)
 
 
-def _shared_sheets(config: Config, pictures: Pictures) -> dict[str, bytes]:
-    """The files of the sheets that are the same in all runs of a seed, by their names."""
-    train, classes = pictures.train, pictures.classes
-    views = sheets.views_sheet(train, classes, config.seed, config.epochs, config.data)
+def shared_sheets(config: Config, pictures: Pictures, cache: Cache) -> dict[str, bytes]:
+    """The files of the sheets that are the same in all runs of a seed, by their names.
+
+    They are drawn once. Where views are made by code that draws random numbers of its own, that
+    must not happen beside a training.
+    """
+    settings = (config.seed, config.epochs, repr(config.data), repr(config.augment))
+    draw = functools.partial(_draw_shared_sheets, config, pictures)
+    return cache.get(("sheets", pictures.digest, *settings), draw, _n_bytes)
+
+
+def _n_bytes(files: dict[str, bytes]) -> int:
+    return sum(map(len, files.values()))
+
+
+def _draw_shared_sheets(config: Config, pictures: Pictures) -> dict[str, bytes]:
+    train, classes, augment = pictures.train, pictures.classes, Augmentation(config.augment)
+    views = sheets.views_sheet(train, classes, config.seed, config.epochs, config.data, augment)
     return {
         "training.jpg": _encoded(sheets.training_sheet(train, classes)),
         "views.jpg": _encoded(views),

@@ -1,5 +1,6 @@
 """What a network is trained, validated and tested on: its inputs and their labels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,7 @@ class Examples:
 
     Attributes:
         inputs: views, or features of views where the lower part of the network is frozen.
+        shares: epoch → the shares of the classes in each view; None where a view has one class.
         train_labels, val_labels, test_labels: class indices on the network's device, int64, shape
             (n,); those of the test pictures are None without a test set.
     """
@@ -28,6 +30,13 @@ class Examples:
     train_labels: Tensor
     val_labels: Tensor
     test_labels: Tensor | None = None
+    shares: Callable[[int], Tensor | None] = lambda epoch: None
+
+    def targets(self, epoch: int) -> Tensor:
+        """What the training pictures of an epoch are to be predicted as: their class indices, or
+        where pictures are mixed the shares of the classes, shape (n, n_classes)."""
+        shares = self.shares(epoch)
+        return self.train_labels if shares is None else shares
 
 
 def examples_of(
@@ -51,4 +60,10 @@ def examples_of(
         name: torch.from_numpy(split.labels).to(compute.device)
         for name, split in pictures.splits.items()
     }
-    return Examples(inputs, labels["train"], labels["val"], labels.get("test"))
+
+    def shares(epoch: int) -> Tensor | None:
+        n_classes = len(pictures.classes)
+        found = views.augment.targets(pictures.train, n_classes, config.seed, epoch)
+        return None if found is None else found.to(compute.device)
+
+    return Examples(inputs, labels["train"], labels["val"], labels.get("test"), shares)

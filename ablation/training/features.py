@@ -13,11 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ablation.config import CacheConfig
+from ablation import targets
+from ablation.config import CacheConfig, Config
 from ablation.network.cpu.fold import fold
 from ablation.network.device import Compute
 from ablation.network.model import digest
+from ablation.parts import SHIPPED
+from ablation.pictures.augment import Augmentation
 from ablation.pictures.data import VIEW_SETTINGS
+from ablation.targets import TARGET
 from ablation.training.batches import Indices, indices_on
 from ablation.training.inputs import Views, evaluation_batches
 
@@ -54,7 +58,7 @@ class Features:
         every = np.arange(len(self._source.pictures.train))
         parts = evaluation_batches(every, self._source.device)
         features = self._features(
-            {"split": "train", "seed": config.seed, "epoch": epoch},
+            {"split": "train", "seed": config.seed, "epoch": epoch, **_augmented(config)},
             functools.partial(self._source.training, epoch, parts),
         )
         for indices in indices_on(features.device, batches):
@@ -93,6 +97,16 @@ class Features:
             with torch.no_grad(), self._compute.autocast():
                 features = self._for_inference(batch).float()
             yield features
+
+
+def _augmented(config: Config) -> dict[str, object]:
+    """What tells the training views of a level of `augment` from those of others."""
+    part = config.augment
+    if Augmentation(part).is_usual and part.get("flip", True):
+        return {}  # As before there were levels of it.
+    target = part[TARGET]
+    source = targets.source_digest(target) if target and target not in SHIPPED else ""
+    return {"augment": {**part, "source": source}}
 
 
 def _identity(source: Views, below: nn.Module, compute: Compute) -> dict[str, object]:

@@ -1,15 +1,14 @@
-"""The training loop: a step, an epoch, all epochs; the best epoch is kept."""
+"""The training loop: an epoch, all epochs; the best epoch is kept."""
 
 import copy
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ablation import randomness
 from ablation.config import Config
@@ -17,11 +16,10 @@ from ablation.errors import ConfigError
 from ablation.network.device import Compute
 from ablation.network.transfer import Parts
 from ablation.study.diverged import DivergedError, not_finite
-from ablation.training import regularizer
 from ablation.training.batches import consecutive, indices_on
 from ablation.training.evaluate import Evaluation, evaluate
 from ablation.training.examples import Examples
-from ablation.training.optimizer import build_optimizer, learning_rate
+from ablation.training.trainer import Trainer
 
 #: One epoch's metrics by their names in MLflow, with the epoch's number from 1.
 Epoch = dict[str, float]
@@ -39,7 +37,8 @@ class Fit:
         features: what the head was given at the best epoch, see `Evaluation`.
         state: the trained part's weights and buffers at the best epoch.
         n_steps: training steps in all.
-        applied: the strengths l1 and l2 as measured at the first step.
+        applied: the strengths l1 and l2 as measured at the first step, and the length of another
+            penalty's gradient at the end.
     """
 
     history: list[Epoch]
@@ -81,7 +80,7 @@ def fit(
     Raises:
         DivergedError: at the end of the first epoch in which a number was not finite.
     """
-    trainer = _Trainer(parts, config, compute)
+    trainer = Trainer(parts, examples.train_labels, config, compute)
     history: list[Epoch] = []
     best: _Best | None = None
     for epoch in range(1, config.epochs + 1):
@@ -89,9 +88,10 @@ def fit(
         _refuse_not_finite(epoch, row, parts.above, found)
         history.append(row)
         if best is None or found.accuracy > best.found.accuracy:
-            best = _Best(epoch, found, _copy(parts.above))
+            best = _Best(epoch, found, _copy(trainer.evaluated.above))
         on_epoch(row)
     assert best is not None
+    applied = trainer.applied()
     parts.above.load_state_dict(best.state)
     return Fit(
         history=history,
@@ -102,92 +102,30 @@ def fit(
         features=best.found.features.cpu().numpy(),
         state=best.state,
         n_steps=trainer.n_steps,
-        applied=trainer.applied,
+        applied=applied,
     )
 
 
-@dataclass
-class _Trainer:
-    """A network in training, with its optimizer.
-
-    Attributes:
-        n_steps: training steps so far.
-        applied: the strengths l1 and l2 as measured at the first step; empty before.
-    """
-
-    parts: Parts
-    config: Config
-    compute: Compute
-    n_steps: int = 0
-    applied: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.weights = self.parts.trained()
-        self.optimizer = build_optimizer(self.weights, self.config.optimizer, self.config.reg.l2)
-
-    def train(self, lr: float, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """One pass over the training pictures.
-
-        Args:
-            lr: the learning rate.
-            batches: inputs of the part above and their labels.
-
-        Returns:
-            The sum of the losses over the pictures, and how many were classified correctly, each
-            as it was seen; both as tensors without dimensions.
-        """
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.parts.train()
-        loss_sum = torch.zeros((), device=self.compute.device)
-        n_right = torch.zeros((), device=self.compute.device)
-        for x, labels in batches:
-            loss, logits = self._step(x, labels)
-            # The sums stay on the device: reading them here would wait for each step. A loss that
-            # is not finite in one step makes the sum not finite.
-            loss_sum += loss * len(labels)
-            n_right += (logits.argmax(1) == labels).sum()
-        return loss_sum, n_right
-
-    def _step(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """One training step: the mean loss of the batch, and its logits."""
-        with self.compute.autocast():
-            logits = self.parts.above(x)
-        loss = F.cross_entropy(logits.float(), labels)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        l1 = self.config.reg.l1
-        if self.n_steps == 0:
-            decays = [group["weight_decay"] for group in self.optimizer.param_groups]
-            self.applied["l1"] = regularizer.measured_l1(self.weights, l1)
-            self.applied["l2"] = sum(decays)
-        else:
-            regularizer.add_l1_gradient(self.weights, l1)
-        self.optimizer.step()
-        self.n_steps += 1
-        return loss.detach(), logits.detach()
-
-
-def _epoch(trainer: _Trainer, examples: Examples, epoch: int) -> tuple[Epoch, Evaluation]:
+def _epoch(trainer: Trainer, examples: Examples, epoch: int) -> tuple[Epoch, Evaluation]:
     """Train and validate for one epoch."""
     start = time.perf_counter()
     config, compute, inputs = trainer.config, trainer.compute, examples.inputs
-    lr = learning_rate(config.optimizer.lr, epoch, config.epochs, config.scheduler)
-    labels = examples.train_labels
+    labels = examples.targets(epoch)
     order = randomness.order(len(labels), config.seed, epoch)
     batches = consecutive(order, config.batch_size)
     indices = indices_on(compute.device, batches)
     given = zip(indices, inputs.training(epoch, batches), strict=True)
-    loss_sum, n_right = trainer.train(lr, ((x, labels[chosen]) for chosen, x in given))
-    found = evaluate(trainer.parts, inputs.evaluation("val"), examples.val_labels, compute)
+    pairs = ((x, labels[chosen]) for chosen, x in given)
+    loss_sum, n_right = trainer.train(pairs, len(batches))
+    found = evaluate(trainer.evaluated, inputs.evaluation("val"), examples.val_labels, compute)
     row = {
         "epoch": float(epoch),
         "train/loss": loss_sum.item() / len(labels),
-        "train/penalty": regularizer.penalty(trainer.weights, config.reg).item(),
+        "train/penalty": trainer.penalty_value(),
         "train/accuracy": n_right.item() / len(labels),
         "val/loss": found.loss,
         "val/accuracy": found.accuracy,
-        "lr": lr,
+        "lr": trainer.lr,
         "epoch_seconds": time.perf_counter() - start,
     }
     return row, found

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ablation.config import Config, chosen
 from ablation.pictures import resampling, views
+from ablation.pictures.augment import Augmentation
 from ablation.pictures.data import Pictures
 from ablation.pictures.prefetch import Prefetcher
 from ablation.pictures.split import Split
@@ -55,6 +56,7 @@ class Views:
         config: of the run, with nothing left open.
         device: where the views are wanted.
         are_resident: whether the training pictures stay on the device.
+        augment: what training views are.
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class Views:
         self.config = config
         self.device = device
         self._cache = cache
+        self.augment = Augmentation(config.augment)
         if are_resident is None:
-            are_resident = device.type == "cuda" and _fit_on_device(pictures.train)
+            is_possible = device.type == "cuda" and self.augment.is_usual
+            are_resident = is_possible and _fit_on_device(pictures.train)
         self.are_resident = are_resident
         # Making views of decoded pictures takes 2 % of the training time on a CPU. A thread beside
         # the training would cost more, by holding up the threads that compute.
@@ -86,10 +90,12 @@ class Views:
         self._ahead = Prefetcher(0 if is_light else min(8, os.cpu_count() or 1))
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
-        train, seed, data = self.pictures.train, self.config.seed, self.config.data
-        make = views.training_crops if self.are_resident else views.training_views
+        train, seed = self.pictures.train, self.config.seed
+        data = self.augment.data(self.config.data)
+        make = views.training_crops if self.are_resident else self.augment.views
         tasks = [functools.partial(make, train, batch, seed, epoch, data) for batch in batches]
-        made: Iterator[Tensor] = map(self._moved, self._ahead(tasks))
+        ahead = self._ahead if self.augment.is_safe_in_threads else Prefetcher(0)
+        made: Iterator[Tensor] = map(self._moved, ahead(tasks))
         if self.are_resident:
             indices = indices_on(self.device, batches)
             made = self._resampled(zip(indices, made, strict=True))

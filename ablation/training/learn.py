@@ -138,8 +138,7 @@ def known(parts: Parts, examples: Examples, result: Fit, compute: Compute) -> no
 def _measured(result: Fit, compute: Compute) -> dict[str, str]:
     """Tags that say how the training was done."""
     return {
-        "applied_l1": f"{result.applied['l1']:.6g}",
-        "applied_l2": f"{result.applied['l2']:.6g}",
+        **{f"applied_{name}": f"{value:.6g}" for name, value in result.applied.items()},
         "n_steps": str(result.n_steps),
         "device": str(compute.device),
         "threads": str(torch.get_num_threads()),

@@ -1,9 +1,10 @@
 """What a run predicted for each picture, in one file for programs and one for people.
 
 `predictions.parquet` has `picture`, `label` and `predicted` (text), then `p_CLASS`, the probability
-of each class in the order of the network's outputs, as float32. `predictions.csv` has the first
-three columns, `confidence` (the probability of the predicted class), and the columns of the classes
-where there are few. The prefix distinguishes a class named "label" from the column `label`.
+of each class in the order of the network's outputs, as float32; a run of one's own may have none.
+`predictions.csv` has the first three columns, `confidence` (the probability of the predicted
+class), and the columns of the classes where there are few. The prefix distinguishes a class named
+"label" from the column `label`.
 
 Runs of earlier versions have the CSV only, without the columns of the classes.
 """
@@ -88,18 +89,15 @@ def _readable(name: str) -> str:
 
 
 def as_table(found: Predictions) -> pd.DataFrame:
-    """A table for people: a row for each picture, probabilities rounded to 6 decimals.
-
-    Args:
-        found: with probabilities.
-    """
-    assert found.probabilities is not None
+    """A table for people: a row for each picture, probabilities rounded to 6 decimals."""
     columns: dict[str, Any] = {
         "picture": found.pictures,
         "label": found.labels,
         "predicted": found.predicted,
-        "confidence": found.probabilities.max(1).round(DECIMALS),
     }
+    if found.probabilities is None:
+        return pd.DataFrame(columns)
+    columns["confidence"] = found.probabilities.max(1).round(DECIMALS)
     if len(found.classes) <= FEW_CLASSES:
         rounded = found.probabilities.round(DECIMALS)
         columns |= {f"{PREFIX}{name}": rounded[:, at] for at, name in enumerate(found.classes)}
@@ -110,7 +108,7 @@ def save(found: Predictions, folder: Path, prefix: str = "") -> None:
     """Write both files.
 
     Args:
-        found: with probabilities.
+        found: with or without probabilities.
         folder: an existing one.
         prefix: of the files' names: "test_" for the test pictures.
     """
@@ -122,12 +120,14 @@ def _write_parquet(found: Predictions, path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    assert found.probabilities is not None
     words = zip(WORDS, (found.pictures, found.labels, found.predicted), strict=True)
     content = {name: pa.array(values, pa.string()) for name, values in words}
     # The columns of the file: each class in contiguous memory.
-    by_class = np.ascontiguousarray(found.probabilities.T)
-    chances = {f"{PREFIX}{name}": pa.array(by_class[at]) for at, name in enumerate(found.classes)}
+    given = found.probabilities
+    columns = (
+        () if given is None else zip(found.classes, np.ascontiguousarray(given.T), strict=True)
+    )
+    chances = {f"{PREFIX}{name}": pa.array(values) for name, values in columns}
     parquet.write_table(
         pa.table({**content, **chances}),
         path,

@@ -9,16 +9,19 @@ from ablation.config import Config, leaves
 from ablation.errors import brief
 from ablation.network import device, model, preprocessing
 from ablation.pictures import data
+from ablation.pictures.augment import Augmentation
 from ablation.pictures.data import Pictures
 from ablation.study.diverged import DivergedError
 from ablation.study.grid import AskedRun
+from ablation.targets import TARGET
 from ablation.tracking import store
 from ablation.tracking.runlog import RunLog
 from ablation.tracking.store import Identity, Study
-from ablation.training import artifacts
+from ablation.training import artifacts, task
 from ablation.training.cache import Cache
 from ablation.training.fit import Epoch
 from ablation.training.learn import Trained, learn
+from ablation.training.work import Done, Work
 
 
 @dataclass(frozen=True)
@@ -58,25 +61,45 @@ def train(
     """
     device.prepare(asked.config.threads)
     try:
-        config = preprocessing.filled(asked.config)
-        pictures = data.load(config.data, config.cache.pictures_gb)
-        identity = _identify(asked.fingerprint, config, pictures)
+        work = task.work(asked) if asked.config.task[TARGET] else _work(asked, cache)
     except Exception as error:
         log = _open_log(study, asked, asked.config, {"fingerprint": asked.fingerprint})
         return _failed(asked.name, log, error)
-    if not config.rerun:
-        before = store.finished(study.client, study.experiment_id, identity)
+    if not work.config.rerun:
+        before = store.finished(study.client, study.experiment_id, work.identity)
         if before is not None:
             accuracy = before.data.metrics.get("best_val_accuracy")
             return Outcome(asked.name, "skipped", accuracy)
-    log = _open_log(study, asked, config, identity.tags())
+    log = _open_log(study, asked, work.config, work.identity.tags())
     try:
-        trained = learn(config, pictures, cache, _both(log.epoch, on_epoch))
-        write_artifacts = functools.partial(artifacts.write, config, pictures, trained, cache)
-        log.finish(_metrics(pictures, trained), trained.checks, write_artifacts)
+        done = work.do(_both(log.epoch, on_epoch))
+        log.finish(done.metrics, done.tags, done.write_artifacts)
     except (Exception, KeyboardInterrupt) as error:
-        return _stopped(error, log, asked, config)
-    return Outcome(asked.name, "finished", trained.fit.best_val_accuracy, log=log)
+        return _stopped(error, log, asked, work.config)
+    return Outcome(asked.name, "finished", done.accuracy, log=log)
+
+
+def _work(asked: AskedRun, cache: Cache) -> Work:
+    """What a run that trains a network on pictures is to do."""
+    config = preprocessing.filled(asked.config)
+    pictures = data.load(config.data, config.cache.pictures_gb)
+    identity = _identify(asked.fingerprint, config, pictures)
+    return Work(config, identity, functools.partial(_do, config, pictures, cache))
+
+
+def _do(
+    config: Config, pictures: Pictures, cache: Cache, on_epoch: Callable[[Epoch], None]
+) -> Done:
+    trained = learn(config, pictures, cache, on_epoch)
+    if not Augmentation(config.augment).is_safe_in_threads:
+        # What is written is written beside the training of the next run.
+        artifacts.shared_sheets(config, pictures, cache)
+    return Done(
+        accuracy=trained.fit.best_val_accuracy,
+        metrics=_metrics(pictures, trained),
+        tags=trained.checks,
+        write_artifacts=functools.partial(artifacts.write, config, pictures, trained, cache),
+    )
 
 
 def _identify(fingerprint: str, config: Config, pictures: Pictures) -> Identity:

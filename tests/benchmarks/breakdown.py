@@ -32,7 +32,7 @@ from ablation.pictures import data, views
 from ablation.study import grid
 from ablation.tracking import runlog, store
 from ablation.training import batches
-from ablation.training.optimizer import build_optimizer
+from ablation.training.optimizer import Optimizer
 from tests.benchmarks.__main__ import Bench, loop_of, our_loop
 
 Seconds = dict[str, float]
@@ -48,7 +48,7 @@ def ours(config: Config) -> Seconds:
     net = transfer.apply(whole, config.transfer).above
     size = schema.chosen(config.data.size)
     replace_layers(net, torch.linspace(-2, 2, 3 * size * size).view(1, 3, size, size))
-    optimizer = build_optimizer(list(net.parameters()), config.optimizer, 0.0)
+    optimizer = Optimizer(net, config.optimizer, None).torchs
     labels = torch.from_numpy(pictures.train.labels)
     order = batches.consecutive(np.arange(len(labels)), config.batch_size)
     val = views.validation_views(pictures.val, range(len(pictures.val)), config.data)
@@ -160,9 +160,7 @@ def start_up(repeats: int) -> dict[str, float]:
     for name in ("torch", "mlflow", "timm"):
         # timm imports torchvision, which may need torch's help first.
         code = (
-            "from ablation.network.compat import import_torchvision as i; i(); "
-            if name == "timm"
-            else ""
+            "from ablation.compat import import_torchvision as i; i(); " if name == "timm" else ""
         )
         command = [sys.executable, "-c", f"{code}import {name}"]
         found[f"import {name}"] = statistics.median(

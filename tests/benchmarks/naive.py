@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ablation.network.compat import import_torchvision
+from ablation.compat import import_torchvision
 
 import_torchvision()
 from torch.utils.data import DataLoader  # noqa: E402

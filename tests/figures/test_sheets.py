@@ -11,8 +11,10 @@ from ablation.config import DataConfig
 from ablation.figures import sheets
 from ablation.figures.canvas import GAP, HEAD, LINE, SIDE, thumbnail
 from ablation.pictures import views
+from ablation.pictures.augment import Augmentation
 from ablation.pictures.split import Picture, Split
 
+USUAL = Augmentation({"_target_": None})
 SETTINGS = DataConfig(
     source="folder", size=48, val_crop=1.0, crop_min=0.3, interpolation="bilinear"
 )
@@ -64,7 +66,7 @@ def test_a_sheet_is_of_a_size_that_does_not_grow_with_the_pictures() -> None:
     for sheet in (
         sheets.validation_sheet(pictures, classes, probabilities, SETTINGS),
         sheets.training_sheet(pictures, classes),
-        sheets.views_sheet(pictures, classes, 0, 500, SETTINGS),
+        sheets.views_sheet(pictures, classes, 0, 500, SETTINGS, USUAL),
     ):
         assert sheet.width < 1000
         assert sheet.height < 2000
@@ -72,7 +74,7 @@ def test_a_sheet_is_of_a_size_that_does_not_grow_with_the_pictures() -> None:
 
 def test_the_sheet_of_views_shows_what_the_network_is_given() -> None:
     pictures = split([0, 1], size=(80, 60))
-    sheet = sheets.views_sheet(pictures, ["ant", "bee"], seed=3, epochs=2, data=SETTINGS)
+    sheet = sheets.views_sheet(pictures, ["ant", "bee"], 3, 2, SETTINGS, USUAL)
     top = HEAD + LINE + 4
     for epoch in (1, 2):
         view = views.training_view(pictures, 0, 3, epoch, SETTINGS).permute(1, 2, 0).numpy()

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ablation.compat import import_torchvision
 from ablation.config import ModelConfig, TransferConfig
 from ablation.network import model, stages, transfer, weights
-from ablation.network.compat import import_torchvision
 from ablation.network.cpu import same
 from ablation.network.cpu.fold import fold
 from ablation.network.cpu.replace import replace_layers

@@ -1,16 +1,20 @@
 """Folders, archives and settings that the tests of pictures share."""
 
+import functools
 import hashlib
 import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ablation.config import DataConfig
 from ablation.pictures.download import fetch_archive
 from ablation.pictures.errors import DownloadError
+from ablation.pictures.split import Picture, Split
 from tests.conftest import paint
 
 MakeFolder = Callable[..., Path]
@@ -33,6 +37,22 @@ def views_config(root: Path | str = "", **changes: object) -> DataConfig:
     """The settings of small views."""
     usual = {"size": 32, "val_crop": 0.875, "interpolation": "bilinear"}
     return DataConfig(source="folder", root=str(root), **{**usual, **changes})  # type: ignore[arg-type]
+
+
+def noisy(n: int) -> Split:
+    """Pictures of noise, of two classes in turn."""
+
+    def read(index: int) -> bytes:
+        pixels = np.random.default_rng(index).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+        content = io.BytesIO()
+        Image.fromarray(pixels).save(content, "PNG")
+        return content.getvalue()
+
+    pictures = [
+        Picture(f"train/{index:03}.png", index % 2, functools.partial(read, index))
+        for index in range(n)
+    ]
+    return Split(pictures, 1e9)
 
 
 def class_only_in_val(root: Path) -> None:

@@ -78,7 +78,7 @@ def test_mirroring_happens_to_half_of_the_views_and_only_where_wanted(split: Spl
 def test_a_validation_view_is_what_torchvision_makes_of_it(
     interpolation: str, split: Split
 ) -> None:
-    from ablation.network.compat import import_torchvision
+    from ablation.compat import import_torchvision
 
     import_torchvision()
     from torchvision.transforms import v2

@@ -288,7 +288,7 @@ class _Run:
         best_epoch = max(1, made.epochs - 1)
         reached = np.minimum(reached, best)
         reached[best_epoch - 1] = best
-        penalty = 3.5 if config.reg.penalties else 0.0
+        penalty = 3.5 if config.reg["_target_"] else 0.0
         seconds = 2.0 if config.transfer.trained == "head" else 7.0
         history = [
             "epoch,train/loss,train/penalty,train/accuracy,val/loss,val/accuracy,lr,epoch_seconds"
@@ -299,7 +299,7 @@ class _Run:
         ]
         metrics = {
             "train/loss": 0.3, "train/penalty": penalty, "train/accuracy": 0.9,
-            "val/loss": 0.4, "val/accuracy": float(reached[-1]), "lr": config.optimizer.lr,
+            "val/loss": 0.4, "val/accuracy": float(reached[-1]), "lr": config.optimizer["lr"],
             "epoch_seconds": seconds, "best_val_accuracy": best, "best_epoch": float(best_epoch),
             "last_val_accuracy": float(reached[-1]),
             "train_seconds": seconds * made.epochs * float(random.uniform(0.9, 1.1)),

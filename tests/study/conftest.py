@@ -10,13 +10,13 @@ def own_configs(tmp_path: Path) -> Path:
     """A person's own config files: a level, a factor and an experiment, in an awkward place."""
     folder = tmp_path / "größe =,[x] $a 📷"
     files = {
-        "optimizer/langsam.yaml": "name: sgd\nlr: 1e-5\n",
-        "augment/schwär.yaml": "# @package _global_\ndata: {crop_min: 0.1}\n",
-        "augment/light.yaml": "# @package _global_\ndata: {crop_min: 0.5}\n",
+        "optimizer/langsam.yaml": "_target_: torch.optim.SGD\nlr: 1e-5\n",
+        "crops/schwär.yaml": "# @package _global_\ndata: {crop_min: 0.1}\n",
+        "crops/light.yaml": "# @package _global_\ndata: {crop_min: 0.5}\n",
         "experiment/mine.yaml": (
             "# @package _global_\ndefaults:\n  - override /optimizer: langsam\n"
             "study: größe\nhydra:\n  sweeper:\n    params:\n"
-            "      augment: light,schwär\n      seed: 1,2\n"
+            "      crops: light,schwär\n      seed: 1,2\n"
         ),
         "experiment/broken.yaml": "# @package _global_\nstudy: [a\n",
         "experiment/astray.yaml": "study: a\n",

@@ -59,10 +59,13 @@ def test_an_override_of_a_key_works_whichever_level_is_swept() -> None:
         multirun=True,
     )
     assert len(asked.runs) == 12
-    assert {run.config.optimizer.lr for run in asked.runs} == {1e-3}
-    strengths = {run.levels["reg"]: (run.config.reg.l1, run.config.reg.l2) for run in asked.runs}
+    assert {run.config.optimizer["lr"] for run in asked.runs} == {1e-3}
+    strengths = {
+        run.levels["reg"]: (run.config.reg.get("l1"), run.config.reg.get("l2"))
+        for run in asked.runs
+    }
     # L1 is set where the level has it; it does not leak into the L2 cells.
-    assert strengths == {"l1": (1e-4, 0), "l2": (0, 1e-3)}
+    assert strengths == {"l1": (1e-4, None), "l2": (None, 1e-3)}
 
 
 def test_experiments_have_the_settings_of_their_documents() -> None:
@@ -70,12 +73,10 @@ def test_experiments_have_the_settings_of_their_documents() -> None:
     arms = [run.levels["transfer"] for run in first]
     assert arms == ["full", "frozen", "frozen_moving", "scratch"]
     config = first[2].config
-    assert (config.optimizer.name, config.optimizer.lr, config.optimizer.momentum) == (
-        "sgd",
-        0.01,
-        0,
-    )
-    assert (config.epochs, config.batch_size, config.reg.l2, config.reg.l1) == (20, 25, 1e-4, 0)
+    sgd = {"_target_": "torch.optim.SGD", "lr": 0.01, "momentum": 0, "nesterov": False}
+    l2 = {"_target_": "ablation.training.regularizer.L2", "l2": 1e-4}
+    assert (config.optimizer, config.reg) == (sgd, l2)
+    assert (config.epochs, config.batch_size) == (20, 25)
     assert not config.transfer.freeze_statistics
     second = grid.expand(["+experiment=resnet18_adam"], multirun=True).runs
     assert [tuple(run.varied.values()) for run in second] == [
@@ -83,8 +84,9 @@ def test_experiments_have_the_settings_of_their_documents() -> None:
     ]
     config = second[3].config
     assert not config.transfer.freeze_statistics
-    assert (config.optimizer.name, config.optimizer.lr) == ("adam", 1e-3)
-    assert (config.epochs, config.batch_size, config.reg.l1, config.reg.l2) == (5, 4, 1e-3, 0)
+    assert (config.optimizer["_target_"], config.optimizer["lr"]) == ("torch.optim.Adam", 1e-3)
+    l1 = {"_target_": "ablation.training.regularizer.L1", "l1": 1e-3}
+    assert (config.epochs, config.batch_size, config.reg) == (5, 4, l1)
 
 
 def test_more_runs_than_can_be_trained_are_refused() -> None:
@@ -107,35 +109,35 @@ def test_what_the_report_cannot_find_is_told_before_the_runs(override: str, word
 
 def test_a_level_is_added_by_a_file_alone(tmp_path: Path) -> None:
     (tmp_path / "optimizer").mkdir()
-    (tmp_path / "optimizer" / "slow.yaml").write_text("name: sgd\nlr: 1e-5\n")
+    (tmp_path / "optimizer" / "slow.yaml").write_text("_target_: torch.optim.SGD\nlr: 1e-5\n")
     asked = grid.expand(["optimizer=slow,adam"], multirun=True, config_dir=tmp_path)
-    assert [run.config.optimizer.lr for run in asked.runs] == [1e-5, 1e-3]
+    assert [run.config.optimizer["lr"] for run in asked.runs] == [1e-5, 1e-3]
 
 
-@pytest.mark.parametrize("word", ["augment=schwär,light", "+augment=schwär,light"])
+@pytest.mark.parametrize("word", ["crops=schwär,light", "+crops=schwär,light"])
 def test_a_factor_is_added_by_a_folder_alone(word: str, own_configs: Path) -> None:
     asked = grid.expand([word, "reg=l1,l2"], multirun=True, config_dir=own_configs)
-    assert [(run.levels["augment"], run.config.data.crop_min) for run in asked.runs] == [
+    assert [(run.levels["crops"], run.config.data.crop_min) for run in asked.runs] == [
         ("schwär", 0.1),
         ("schwär", 0.1),
         ("light", 0.5),
         ("light", 0.5),
     ]
-    assert asked.study == "digits-augment-reg"
-    whole = grid.expand(["augment=glob(*)"], multirun=True, config_dir=own_configs)
-    assert [run.varied for run in whole.runs] == [{"augment": "light"}, {"augment": "schwär"}]
+    assert asked.study == "digits-crops-reg"
+    whole = grid.expand(["crops=glob(*)"], multirun=True, config_dir=own_configs)
+    assert [run.varied for run in whole.runs] == [{"crops": "light"}, {"crops": "schwär"}]
 
 
 def test_an_experiment_is_added_by_a_file_alone(own_configs: Path) -> None:
     asked = grid.expand(["+experiment=mine"], multirun=True, config_dir=own_configs)
     assert asked.study == "größe"
-    assert [(run.levels["augment"], run.config.seed) for run in asked.runs] == [
+    assert [(run.levels["crops"], run.config.seed) for run in asked.runs] == [
         ("light", 1),
         ("light", 2),
         ("schwär", 1),
         ("schwär", 2),
     ]
-    assert {run.config.optimizer.lr for run in asked.runs} == {1e-5}
+    assert {run.config.optimizer["lr"] for run in asked.runs} == {1e-5}
 
 
 def job(run: PlannedRun, number: int) -> Job:

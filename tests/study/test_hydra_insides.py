@@ -65,7 +65,7 @@ def test_config_groups_have_levels() -> None:
         none = hydra_insides.levels_of("nothere", ())
         composed = hydra_insides.composed(["reg=l1"])
     changed = "GlobalHydra's config loader, or its get_group_options, has changed"
-    assert sorted(levels) == ["elastic", "l1", "l2", "none"], changed
+    assert sorted(levels) == ["elastic", "l1", "l2", "l2sp", "none"], changed
     assert none == [], changed
     choices = composed.hydra.runtime.choices
     assert choices["reg"] == "l1", "Hydra records the chosen levels in another place"

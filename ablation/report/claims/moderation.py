@@ -10,8 +10,9 @@ variance is then the mean of its own and the prior's, weighted by their degrees 
   which for right and wrong is p (1 - p): a power of it, whose exponent is estimated around 1.5.
   Without a trend the average interval would hold its word, but those of the noisiest arm would not.
 - **Freedom of the prior.** Estimated by maximum likelihood (an F distribution), and never above a
-  third of the number of cells, nor above 5: cells that differ in ways that the trend does not know
-  must keep most of their own variance. With fewer than three cells nothing is shared.
+  quarter of the cells' own degrees of freedom together, nor above 10: cells that differ in ways
+  that the trend does not know must keep most of their own variance. With fewer than three cells
+  nothing is shared.
 
 How well this holds on simulated studies is in `results/calibration/`.
 """

@@ -97,18 +97,22 @@ def penalty_as_asked(table: pd.DataFrame, factors: Sequence[str]) -> Check:
 
     A strength of 0 is not a breach where the strength itself is compared.
     """
-    penalties = column(table, "params.reg.penalties")
-    recorded = penalties.notna()
+    targets = column(table, "params.reg._target_")
+    recorded = targets.notna()
+    names = targets.fillna("").str.rpartition(".")[2]
+    has_either = {"l1": names.isin(["L1", "ElasticNet"]), "l2": names.isin(["L2", "ElasticNet"])}
+    is_other = recorded & ~names.isin(["None", "L1", "L2", "ElasticNet"])
     breaches: list[str] = []
     any_on = pd.Series(False, index=table.index)
     for name in ("l1", "l2"):
         asked = pd.to_numeric(column(table, f"params.reg.{name}"), errors="coerce")
         applied = pd.to_numeric(column(table, f"tags.applied_{name}"), errors="coerce")
-        has = penalties.fillna("").str.contains(f"'{name}'", regex=False)
+        has = recorded & has_either[name]
+        asked = asked.where(has, 0.0)
         any_on |= has & (asked > 0)
-        missing = recorded & has & ~(asked > 0)
-        extra = recorded & ~has & (asked > 0)
-        wrong = (applied - asked).abs() > PENALTY_TOLERANCE * asked + 1e-6
+        missing = has & ~(asked > 0)
+        extra = recorded & ~is_other & ~has & (applied > 0)
+        wrong = has & ((applied - asked).abs() > PENALTY_TOLERANCE * asked + 1e-6)
         doubled = wrong & (asked > 0) & (applied > 1.5 * asked)
         if f"reg.{name}" not in factors:
             breaches += _breach(table[missing], f"the {name} penalty was off")
@@ -116,8 +120,9 @@ def penalty_as_asked(table: pd.DataFrame, factors: Sequence[str]) -> Check:
         breaches += _breach(table[doubled], f"the {name} penalty was stronger than asked for")
         breaches += _breach(table[wrong & ~doubled], f"the {name} penalty was not as asked for")
     value = pd.to_numeric(column(table, "metrics.train/penalty"), errors="coerce")
-    silent = recorded & any_on & (value <= 0)
-    present = recorded & ~any_on & (value > 0)
+    length = pd.to_numeric(column(table, "tags.applied_penalty"), errors="coerce")
+    silent = (any_on & (value <= 0)) | (is_other & (value == 0) & (length == 0))
+    present = recorded & ~is_other & ~any_on & (value > 0)
     breaches += _breach(table[silent], "a penalty was asked for, and its value stayed 0")
     breaches += _breach(table[present], "no penalty was asked for, and its value was above 0")
     return Check(

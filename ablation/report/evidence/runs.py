@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ablation import first_version
 from ablation.config import SCHEMA
 from ablation.report.evidence.source import Evidence
 from ablation.study import ledger as ledgers
@@ -109,7 +110,7 @@ def as_table(runs: Iterable[Run]) -> pd.DataFrame:
             "run_id": run.id,
             "name": run.name,
             "seed": int(run.params.get(REPLICATES, 0)),
-            **{f"params.{key}": value for key, value in run.params.items()},
+            **{f"params.{key}": value for key, value in first_version.params(run.params).items()},
             **{f"metrics.{key}": value for key, value in run.metrics.items()},
             **{f"tags.{key}": value for key, value in run.tags.items()},
         }

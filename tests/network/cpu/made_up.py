@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from ablation.network.compat import import_torchvision
+from ablation.compat import import_torchvision
 
 import_torchvision()
 from timm.layers import BatchNormAct2d  # noqa: E402

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from ablation.compat import import_torchvision
 from ablation.config import ModelConfig
 from ablation.network import model
-from ablation.network.compat import import_torchvision
 from ablation.network.cpu import fold as folding
 from ablation.network.cpu.fold import fold
 from ablation.network.cpu.replace import replace_layers

@@ -6,7 +6,7 @@ import numba
 import torch
 from torch import Tensor, nn
 
-from ablation.network.compat import import_torchvision
+from ablation.compat import import_torchvision
 from ablation.network.cpu import layers
 from ablation.network.cpu.replace import replace_layers
 from tests.network.cpu.made_up import (

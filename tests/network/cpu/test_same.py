@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from ablation.compat import import_torchvision
 from ablation.network import model
-from ablation.network.compat import import_torchvision
 from ablation.network.cpu import same
 from ablation.network.cpu.fold import fold
 from tests.network.made_up import LITE0, made_up_pictures

@@ -2,8 +2,10 @@
 
 import functools
 import sys
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def import_torchvision() -> None:
@@ -29,7 +31,9 @@ def import_torchvision() -> None:
 
 # Kept for ever: torch forgets the schemas of a library that is garbage collected.
 @functools.cache
-def _declare_operators() -> torch.library.Library:
+def _declare_operators() -> "torch.library.Library":
+    import torch
+
     library = torch.library.Library("torchvision", "DEF")
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

@@ -164,12 +164,21 @@ def _configs(
             if axis in groups:
                 setattr(config, axis, deepcopy(sections[axis, value]))
             else:
-                section, _, key = axis.rpartition(".")
-                owner = getattr(config, section) if section else config
-                kind = type(getattr(owner, key))
-                setattr(owner, key, kind(float(value)) if kind in (int, float) else value)
+                _set(config, axis, value)
         levels = {**base.levels, **{group: varied[group] for group in groups}}
         yield {k: v for k, v in varied.items() if k != "seed"}, levels, config
+
+
+def _set(config: Config, axis: str, value: str) -> None:
+    """Set a key to a value that is given as text."""
+    section, _, key = axis.rpartition(".")
+    owner = getattr(config, section) if section else config
+    before = owner[key] if isinstance(owner, dict) else getattr(owner, key)
+    typed = type(before)(float(value)) if isinstance(before, int | float) else value
+    if isinstance(owner, dict):
+        owner[key] = typed
+    else:
+        setattr(owner, key, typed)
 
 
 @functools.cache

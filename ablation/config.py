@@ -90,6 +90,10 @@ class ReportConfig:
     )
 
 
+#: Which cells of a grid are trained; see `study.designs`.
+DESIGNS = ("full", "one_at_a_time", "leave_one_out", "add_one_in")
+
+
 @dataclass
 class Config:
     """One run, resolved."""
@@ -107,6 +111,7 @@ class Config:
     cache: CacheConfig = field(default_factory=CacheConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     study: str | None = setting(None, result=False)
+    design: str = setting("full", choices=DESIGNS, result=False)
     seed: int = setting(0, least=0, most=MOST_SEED)
     budget: str | None = setting(None, result=False)
     most: int = setting(20, least=3, result=False)

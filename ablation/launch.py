@@ -52,7 +52,7 @@ def launch(asked: Grid, arguments: Sequence[str]) -> int:
     study = _open_study(asked, uri)
     _print_lines(console, checks.networks(asked.configs))
     with _reporting_an_early_end(asked, study, console):
-        _run([asked], console)
+        _run(asked.launched, console)
     if asked.is_sweep:
         written = _write_report(asked, study)
         if asked.auto:
@@ -84,8 +84,8 @@ def _open_study(asked: Grid, uri: str) -> Study:
         study = store.open_study(client, asked.study)
         store.close_dead(client, study.experiment_id)
         view.save_view(client, study.experiment_id, asked.axes)
-        if asked.is_complete:
-            plans.save_plan(client, study.experiment_id, plan_of(asked))
+        for part in asked.launched if asked.is_complete else ():
+            plans.save_plan(client, study.experiment_id, plan_of(part))
     except ConfigError:
         raise
     # Each kind of store fails in its own way.
@@ -264,7 +264,8 @@ def _look_at_run(asked: Grid, study: Study) -> _Result:
 
 
 def _ledger(asked: Grid, runs: "Sequence[Run]") -> Ledger:
-    wanted = [plan_of(asked)] if asked.is_complete and not asked.auto else []
+    wanted = [plan_of(part) for part in asked.launched]
+    wanted = wanted if asked.is_complete and not asked.auto else []
     return ledger(wanted, [store.as_record(run) for run in runs])
 
 

@@ -240,6 +240,9 @@ def test_a_run_of_ones_own_has_the_grid_the_ledger_mlflow_and_the_report(
     results = folder / "results" / "logistic-C"
     cells = pd.read_csv(results / "cells.csv")
     assert sorted(cells["task.C"]) == [1e-4, 1]
+    report = (results / "report.md").read_text()
+    assert "The same in all runs: task tasks.logistic." in report
+    assert "efficientnet" not in report
     again = ablation(*words, folder=folder, wheel=wheel)
     assert again.out.count("finished before") == 6
     # The accuracies are those of the same pipeline outside.

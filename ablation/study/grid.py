@@ -17,7 +17,16 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import config as schema
 from ablation.config import KNOWN, Config, is_key
 from ablation.errors import ConfigError, nearest
-from ablation.study import composition, mistakes, overrides, rounds, sweepers, sweeps, unused
+from ablation.study import (
+    composition,
+    designs,
+    mistakes,
+    overrides,
+    rounds,
+    sweepers,
+    sweeps,
+    unused,
+)
 from ablation.study.fingerprints import fingerprint
 from ablation.study.hydra_insides import (
     BASIC_LAUNCHER,
@@ -82,6 +91,7 @@ class Grid:
         configs: of every run; where a sweeper chooses them, of a sample of what it may choose.
         notes: what a person should know before the runs.
         auto: how far seeds are added in rounds; None where they are fixed.
+        parts: the full grids without overlap that the runs consist of; none where it is one itself.
     """
 
     study: str
@@ -95,6 +105,12 @@ class Grid:
     configs: tuple[Config, ...]
     notes: tuple[str, ...]
     auto: Auto | None = None
+    parts: "tuple[Grid, ...]" = ()
+
+    @property
+    def launched(self) -> "tuple[Grid, ...]":
+        """What Hydra is given, one after another."""
+        return self.parts or (self,)
 
     @property
     def base(self) -> Config:
@@ -147,9 +163,10 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         settled = _settled(base, items, study, axes, is_sweep)
         fixed = (*(text for text in fixed if not text.startswith("study=")), *settled)
         is_adaptive = is_sweep and sweepers.is_adaptive(base)
-        if auto and is_adaptive:
-            raise ConfigError(f"{rounds.AUTO}: not with a sweeper that chooses runs by itself")
-        runs = () if is_adaptive else tuple(_runs(fixed, axes))
+        _refuse_together(base, auto, is_adaptive)
+        grids = tuple(designs.grids(axes, base.design)) if is_sweep else (axes,)
+        by_grid = [() if is_adaptive else tuple(_runs(fixed, grid)) for grid in grids]
+        runs = tuple(itertools.chain.from_iterable(by_grid))
         samples = sweepers.samples(swept, axes) if is_adaptive else ()
         configs = tuple(composition.resolve((*fixed, *sample)) for sample in samples)
     configs = configs or tuple(run.config for run in runs)
@@ -157,11 +174,11 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         axis: f"{axis}={','.join(values)}" for axis, values in axes.items()
     }
     unused.refuse_untaken(given, configs, [run.untaken for run in runs])
-    return Grid(
+    asked = Grid(
         study=study,
         axes=axes,
         runs=runs,
-        overrides=(*fixed, *(f"{axis}={','.join(values)}" for axis, values in axes.items())),
+        overrides=_overrides(fixed, axes),
         is_sweep=is_sweep,
         is_complete=not is_adaptive,
         n_runs=sweepers.n_trials(base) if is_adaptive else len(runs),
@@ -170,6 +187,22 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         notes=(*overrides.repeated(words), *unused.notes(given, configs, is_sweep=is_sweep)),
         auto=auto,
     )
+    if len(grids) == 1:
+        return asked
+    parts = (_part(asked, own, fixed, grid) for own, grid in zip(by_grid, grids, strict=True))
+    return replace(asked, parts=tuple(parts))
+
+
+def _overrides(fixed: Sequence[str], axes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    return (*fixed, *(f"{axis}={','.join(values)}" for axis, values in axes.items()))
+
+
+def _refuse_together(base: DictConfig, auto: Auto | None, is_adaptive: bool) -> None:
+    if auto and is_adaptive:
+        raise ConfigError(f"{rounds.AUTO}: not with a sweeper that chooses runs by itself")
+    if base.design != designs.FULL and (auto or is_adaptive):
+        what = rounds.AUTO if auto else "a sweeper that chooses runs by itself"
+        raise ConfigError(f"design={base.design}: not with {what}")
 
 
 def part(asked: Grid, axes: Mapping[str, tuple[str, ...]]) -> Grid:
@@ -182,11 +215,20 @@ def part(asked: Grid, axes: Mapping[str, tuple[str, ...]]) -> Grid:
     fixed = asked.overrides[: -len(asked.axes)]
     with config_files(schema.folder()):
         runs = tuple(_runs(fixed, axes))
+    return _part(asked, runs, fixed, axes)
+
+
+def _part(
+    asked: Grid,
+    runs: tuple[PlannedRun, ...],
+    fixed: tuple[str, ...],
+    axes: Mapping[str, tuple[str, ...]],
+) -> Grid:
     return replace(
         asked,
         axes=axes,
         runs=runs,
-        overrides=(*fixed, *(f"{axis}={','.join(values)}" for axis, values in axes.items())),
+        overrides=_overrides(fixed, axes),
         n_runs=len(runs),
         configs=tuple(run.config for run in runs),
         notes=(),

@@ -18,6 +18,7 @@ from ablation.report.evidence.source import Evidence
 from ablation.study import ledger as ledgers
 from ablation.study.ledger import Ledger, Plan
 from ablation.study.record import Run
+from ablation.targets import TARGET
 
 NOT_RECORDED = "not recorded"
 
@@ -186,6 +187,11 @@ def params_of(table: pd.DataFrame) -> list[str]:
     """The names of the params that any run logged."""
     names = [str(column) for column in table.columns]
     return [name.removeprefix("params.") for name in names if name.startswith("params.")]
+
+
+def tasks_of(table: pd.DataFrame) -> set[str]:
+    """The tasks of a person's own that the runs did; none where networks were trained."""
+    return set(level_of(table, f"task.{TARGET}")) - {"null", NOT_RECORDED}
 
 
 def cell_index(table: pd.DataFrame, keys: Sequence[str]) -> NDArray[np.int64]:

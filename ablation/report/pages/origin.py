@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ablation.report.claims.results import Results
 from ablation.report.evidence.integrity import column, versions
-from ablation.report.evidence.runs import level_of
+from ablation.report.evidence.runs import level_of, tasks_of
 from ablation.report.pages.blocks import Block, Bullets, Code
 
 #: Commands listed on the page.
@@ -35,6 +35,8 @@ def _code(results: Results) -> Iterator[tuple[str, str]]:
 
 def _digests(results: Results) -> Iterator[tuple[str, str]]:
     table = results.runs.table
+    if tasks_of(table):
+        return
     for label, tag, key in (("pictures", "data", "data"), ("weights", "weights", "model")):
         digests = column(table, f"tags.{tag}_digest").tolist()
         for level, digest in dict.fromkeys(zip(level_of(table, key), digests, strict=True)):

@@ -8,7 +8,7 @@ from ablation.report.claims.metric import ACCURACY, MOST_UNEQUAL, Metric
 from ablation.report.claims.results import Results, imbalance
 from ablation.report.claims.tuning import LEARNING_RATE
 from ablation.report.claims.words import count
-from ablation.report.evidence.runs import level_of, params_of
+from ablation.report.evidence.runs import level_of, params_of, tasks_of
 from ablation.report.pages.blocks import Block, Table, Text
 from ablation.report.pages.cell_text import (
     MOST_ROWS,
@@ -18,9 +18,10 @@ from ablation.report.pages.cell_text import (
     rest_in_file,
 )
 from ablation.report.pages.numbers import listed
+from ablation.targets import TARGET
 
 #: Named even where they are the same in all runs, in this order.
-FACTORS = ("data", "model", "transfer", "reg", "optimizer", "scheduler")
+FACTORS = ("data", "model", "transfer", "augment", "loss", "reg", "optimizer", "scheduler")
 SETTINGS = (LEARNING_RATE, "epochs", "batch_size")
 #: Cells that are named in a sentence.
 MOST_NAMED = 20
@@ -124,11 +125,15 @@ def _fixed(results: Results) -> str:
     varied = {*results.runs.factors, *results.runs.searched}
     keys = params_of(table)
     sections = dict.fromkeys(key.partition(".")[0] for key in keys if "." in key)
+    shown = [*FACTORS, *(name for name in sections if name in keys and name != "task"), *SETTINGS]
+    if tasks_of(table):
+        # Settings of networks and pictures mean nothing to a task of a person's own.
+        shown = [key for key in keys if key.startswith("task.")]
     parts = []
-    for key in dict.fromkeys([*FACTORS, *(name for name in sections if name in keys), *SETTINGS]):
+    for key in dict.fromkeys(shown):
         values = set(level_of(table, key))
         if key in keys and key not in varied and len(values) == 1:
-            parts.append(f"{key} {values.pop()}")
+            parts.append(f"{key.removesuffix(f'.{TARGET}')} {values.pop()}")
     return ", ".join(parts)
 
 

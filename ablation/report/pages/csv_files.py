@@ -40,8 +40,8 @@ def save(results: Results, folder: Path) -> None:
         OSError: a file can't be written.
     """
     runs_frame(results).to_csv(folder / "runs.csv", index=False)
-    pd.DataFrame(_cell_rows(results)).to_csv(folder / "cells.csv", index=False)
-    contrasts = pd.DataFrame(_contrast_rows(results), columns=CONTRAST_COLUMNS)
+    cells_frame(results).to_csv(folder / "cells.csv", index=False)
+    contrasts = contrasts_frame(results)
     pairs = pd.DataFrame(_pair_rows(results))
     if pairs.empty or not contrasts.empty:
         contrasts.to_csv(folder / "contrasts.csv", index=False)
@@ -76,6 +76,16 @@ def runs_frame(results: Results) -> pd.DataFrame:
         for run in unfinished(results)
     ]
     return pd.concat([frame, pd.DataFrame(others)], ignore_index=True) if others else frame
+
+
+def cells_frame(results: Results) -> pd.DataFrame:
+    """Every cell, a row each, with its rank, its levels, its score and the score's interval."""
+    return pd.DataFrame(_cell_rows(results))
+
+
+def contrasts_frame(results: Results) -> pd.DataFrame:
+    """Every claim, a row each; see `CONTRAST_COLUMNS`."""
+    return pd.DataFrame(_contrast_rows(results), columns=CONTRAST_COLUMNS)
 
 
 def _cell_rows(results: Results) -> Iterator[Row]:

@@ -6,7 +6,7 @@ answered without loading torch. Of any other target they are read from its signa
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -194,11 +194,10 @@ def typed(name: str, value: Any) -> Any:
     Raises:
         OmegaConfBaseException: it can't be converted.
     """
-    group = KEYS[name].path[0]
-    kind = _KINDS[group]
-    settings = OmegaConf.structured(
-        make_dataclass("Parts", [(group, kind, field(default_factory=kind))])
-    )
+    key = KEYS[name]
+    if type(value) is key.type:
+        return value
+    settings = OmegaConf.create({key.path[0]: OmegaConf.structured(_KINDS[key.path[0]])})
     OmegaConf.update(settings, name, value)
     converted = OmegaConf.select(settings, name)
     return OmegaConf.to_container(converted) if OmegaConf.is_config(converted) else converted

@@ -1,5 +1,6 @@
 """Which claims a grid of cells gives."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,11 @@ class Grid:
         """That every cell was evaluated on."""
         return int(next(iter(self.tables.values())).shape[1])
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether fewer than half of all combinations of levels are there."""
+        return is_sparse(len(self.tables), self.levels)
+
     def other_levels(self, at: int) -> list[str]:
         """All levels of a factor except its baseline."""
         return [v for v in self.levels[at] if v != self.baseline[self.factors[at]]]
@@ -101,6 +107,11 @@ class Grid:
         """The seeds that all of these cells have, in the order of the first cell."""
         first, *others = cells
         return tuple(s for s in self.rows[first] if all(s in self.rows[cell] for cell in others))
+
+
+def is_sparse(n_cells: int, levels: Iterable[Sequence[str]]) -> bool:
+    """Whether so many cells are fewer than half of all combinations of these levels."""
+    return 2 * n_cells < math.prod(map(len, levels))
 
 
 def _is_score(table: ArrayLike) -> bool:
@@ -231,6 +242,8 @@ def _averaged(
     possible = 1
     for at, levels in enumerate(grid.levels):
         possible *= 1 if at in without else len(levels)
+    # Of a design that was never meant to be full, nothing is missing.
+    possible = len(used) if grid.is_sparse else possible
     names = {**names, "matched": len(used), "possible": possible}
     in_order = tuple(seed for seed in grid.rows[next(iter(weights))] if seed in best)
     pairs = tuple(tuple(_neighbours(weights, at)) for at in without)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation.report.claims.claim import Levels
+from ablation.report.claims.drafts import is_sparse
 from ablation.report.claims.groups import Group
 from ablation.report.claims.metric import ACCURACY, Metric
 from ablation.report.claims.moderation import Expected
@@ -71,7 +72,7 @@ def first_pair(group: Group) -> list[PairTable]:
     """The first pair's tables: one for each combination of the other factors' levels."""
     factors = group.compared
     pairs = pairs_of_factors(factors)
-    if not pairs:
+    if not pairs or _are_few(group):
         return []
     pair = pairs[0]
     others = [factor for factor in factors if factor not in pair]
@@ -100,13 +101,19 @@ def first_pair(group: Group) -> list[PairTable]:
     ]
 
 
+def _are_few(group: Group) -> bool:
+    """Whether most entries of the tables would be missing, as in a leave-one-out design."""
+    n_cells = len(group.cells) + len(group.diverged_cells)
+    return is_sparse(n_cells, [group.levels[factor] for factor in group.compared])
+
+
 def other_pairs(group: Group) -> Iterator[PairTable]:
     """The other pairs' tables, each a mean over the other factors' levels.
 
     Only combinations of these that have every entry of the table are averaged over, so that its
     entries differ in nothing else.
     """
-    for pair in pairs_of_factors(group.compared)[1:MOST_PAIRS]:
+    for pair in () if _are_few(group) else pairs_of_factors(group.compared)[1:MOST_PAIRS]:
         averaged = averages(group, pair)
         if averaged is not None:
             yield averaged

@@ -1,5 +1,6 @@
 """The section "Pairs of factors": accuracy by the levels of two factors, as tables."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -34,7 +35,15 @@ def pairs(results: Results, group: Findings, figures: Sequence[PageFigure]) -> I
     for pair in group.other_pairs:
         yield pair_table(pair, group.metric)
     n_pairs = len(pairs_of_factors(group.compared))
-    if n_pairs > MOST_PAIRS:
+    if n_pairs and not first:
+        whole = math.prod(len(group.levels[factor]) for factor in group.compared)
+        n_cells = len(group.cells) + len(group.diverged_cells)
+        yield Text(
+            f"{n_cells} of the {whole:,} combinations of all levels: too few to show factors in "
+            "pairs.",
+            "remark",
+        )
+    elif n_pairs > MOST_PAIRS:
         yield Text(f"{MOST_PAIRS} of {n_pairs} pairs of factors.", "remark")
     yield from figures
 

@@ -24,6 +24,8 @@ from ablation.report.pages.drawing.means import axis_name
 
 #: Panels of an estimation plot that stand beside each other.
 ACROSS = 5
+#: So many letters of two levels' names have room beside each other.
+BESIDE = 16
 
 
 def forest(claims: Sequence[Claim], names: Sequence[str]) -> Figure:
@@ -111,7 +113,10 @@ def _draw_sides(axes: Axes, arms: Arms) -> None:
         reached = scale * arms.reached[x]
         axes.plot(np.full(len(reached), x), reached, "os"[x], c=colour, ms=5, mec="white", mew=0.6)
         axes.plot([x - 0.22, x + 0.22], [reached.mean()] * 2, c=colour, lw=2)
-    axes.set_xticks([0, 1], [without_middle(name, 16) for name in arms.names])
+    names = [without_middle(name, 16) for name in arms.names]
+    if sum(map(len, names)) > BESIDE:
+        names[1] = f"\n{names[1]}"  # Below the first name, which it would overlap.
+    axes.set_xticks([0, 1], names)
     axes.set_xlim(-0.5, 1.5)
     axes.grid(axis="x", visible=False)
 

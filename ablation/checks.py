@@ -1,5 +1,6 @@
 """What is checked before the first run: places to write to, pictures, networks, weights."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from ablation.config import Config, chosen
@@ -60,7 +61,15 @@ def networks(configs: Sequence[Config]) -> Iterator[str]:
     n_classes = len(data.load(configs[0].data, configs[0].cache.pictures_gb).classes)
     trial.refuse_unusable(filled, n_classes)
     yield from dict.fromkeys(map(preprocessing.in_words, filled))
+    yield from dict.fromkeys(itertools.chain(*map(_stages_in_words, filled)))
     yield from (f"warning: {problem}" for problem in missing)
+
+
+def _stages_in_words(config: Config) -> list[str]:
+    from ablation.network import model, transfer
+
+    line = transfer.in_words(config.model.name, model.skeleton(config.model), config.transfer)
+    return [line] if line else []
 
 
 def _missing_weights(configs: Sequence[Config]) -> list[str]:

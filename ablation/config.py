@@ -5,8 +5,10 @@ mistake is answered at once.
 """
 
 import functools
+import itertools
 import math
 import operator
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,10 +18,11 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from ablation import parts
-from ablation.errors import ConfigError
+from ablation.errors import ConfigError, nearest
 from ablation.names import MOST_BYTES, is_folder_name
 from ablation.parts import Part
 from ablation.settings import Key, keys_of, setting
+from ablation.targets import TARGET
 
 Value = TypeVar("Value")
 
@@ -29,8 +32,10 @@ MOST_SEED = 2**32 - 1
 
 @dataclass
 class DataConfig:
-    source: str = setting(choices=("digits", "folder", "archive"))
+    source: str = setting(choices=("digits", "folder", "archive", "table"))
     root: str | None = setting(None, result=False)
+    columns: dict[str, str] = setting({}, later=True)
+    on_bad: str = setting("fail", later=True, choices=("fail", "skip"))
     extra_formats: list[str] = setting([])
     background: list[int] = setting([255, 255, 255], least=0, most=255)
     value_range: list[float] | None = setting(None)
@@ -49,13 +54,22 @@ class DataConfig:
     sha256: str | None = setting(None, result=False)
 
 
+#: The library of a network that a person's own code makes.
+OWN = "own"
+
+
 @dataclass
 class ModelConfig:
-    library: str = setting(choices=("timm", "torchvision"))
+    """Attributes beside the keys: `own`, the target and the arguments of a person's own network."""
+
+    library: str = setting(choices=("timm", "torchvision", OWN))
     name: str = setting()
     weights: str = setting(result=False)
     mean: list[float] | None = setting(None, least=0, most=1)
     std: list[float] | None = setting(None, above=0)
+    dropout: float | None = setting(None, later=True, least=0, below=1)
+    drop_path: float = setting(0.0, later=True, least=0, below=1)
+    own: Part = field(default_factory=dict)
 
 
 @dataclass
@@ -64,11 +78,14 @@ class TransferConfig:
     trained: str = setting(choices=("all", "stages", "head"))
     stages: int = setting(1, least=1)
     freeze_statistics: bool = setting(True)
+    head_epochs: int = setting(0, later=True, least=0)
+    stage_epochs: int = setting(0, later=True, least=0)
 
 
 @dataclass
 class TrackingConfig:
     uri: str | None = setting(None, result=False)
+    patience: float = setting(300.0, least=0, result=False)
 
 
 @dataclass
@@ -78,6 +95,7 @@ class CacheConfig:
     features_gb: float = setting(10.0, above=0, result=False)
     pictures_gb: float = setting(2.0, least=0, result=False)
     memory_gb: float = setting(2.0, least=0, result=False)
+    checkpoint_seconds: float = setting(30.0, least=0, result=False)
 
 
 @dataclass
@@ -85,11 +103,11 @@ class ReportConfig:
     nuisance: list[str] = setting([], result=False)
     baseline: dict[str, str] = setting({}, result=False)
     difference: float = setting(0.01, above=0, below=1, result=False)
-    metric: str | None = setting(
-        None, choices=("accuracy", "balanced_accuracy", "log_loss", "brier"), result=False
-    )
+    metric: str | None = setting(None, result=False)
 
 
+#: What a report can be asked to compare, beside a person's own function.
+REPORT_METRICS = ("accuracy", "balanced_accuracy", "log_loss", "brier", "score")
 #: Which cells of a grid are trained; see `study.designs`.
 DESIGNS = ("full", "one_at_a_time", "leave_one_out", "add_one_in")
 
@@ -129,22 +147,30 @@ class Config:
 
 #: Every key of the schema by its dotted name, those of parts aside: these depend on the target.
 SCHEMA: Mapping[str, Key] = {key.name: key for key in keys_of(Config)}
+#: What runs of earlier versions did, by the keys that they lacked.
+LATER: Mapping[str, Any] = {name: key.default for name, key in SCHEMA.items() if key.later}
 #: The keys that can be told without knowing a target: the schema's and those of shipped parts.
 KNOWN: Mapping[str, Key] = {**SCHEMA, **parts.KEYS}
 
 
 def is_key(name: str) -> bool:
     """Whether a dotted name is a key, and not a config group: also that of a part's argument."""
-    return name in SCHEMA or parts.is_key(name)
+    return name in SCHEMA or parts.is_key(name) or name.startswith("model.")
 
 
 def register() -> None:
     """Make the schema known to Hydra under the name that conf/config.yaml starts from."""
+    ConfigStore.instance().store(name="schema", node=structured())
+
+
+def structured() -> DictConfig:
+    """The schema with its defaults, over which a config is composed."""
     node = OmegaConf.structured(Config)
-    for group in parts.GROUPS:
-        # Which keys a part has depends on its target, so Hydra accepts all of them here.
+    for group in (*parts.GROUPS, "model"):
+        # Which keys a part has depends on its target, so all are accepted here.
         OmegaConf.set_struct(node[group], False)
-    ConfigStore.instance().store(name="schema", node=node)
+    del node.model.own
+    return node  # type: ignore[no-any-return]
 
 
 def folder() -> Path:
@@ -152,6 +178,13 @@ def folder() -> Path:
     package = Path(__file__).resolve().parent
     beside, inside = package.parent / "conf", package / "conf"
     return beside if (beside / "config.yaml").is_file() else inside
+
+
+def cache_folder(cache: CacheConfig) -> Path:
+    """The folder of what is kept between commands to save time."""
+    return Path(
+        cache.folder or os.environ.get("ABLATION_CACHE") or "~/.cache/ablation"
+    ).expanduser()
 
 
 def resolve(composed: DictConfig, *, for_training: bool = True) -> Config:
@@ -182,7 +215,10 @@ def resolve(composed: DictConfig, *, for_training: bool = True) -> Config:
 def untaken(composed: DictConfig) -> frozenset[str]:
     """The keys of its parts that their targets don't take, dotted."""
     values: dict[str, Any] = OmegaConf.to_container(visible(composed), resolve=True)  # type: ignore[assignment]
-    return frozenset(key for group in parts.GROUPS for key in parts.taken(group, values[group])[1])
+    rest = {key: value for key, value in values["model"].items() if f"model.{key}" not in SCHEMA}
+    found = [parts.own_model(rest)[1]]
+    found += [parts.taken(group, values[group])[1] for group in parts.GROUPS]
+    return frozenset(itertools.chain(*found))
 
 
 def visible(composed: DictConfig) -> DictConfig:
@@ -204,14 +240,28 @@ def _read(composed: DictConfig) -> Config:
         setattr(functools.reduce(getattr, above, config), name, given.pop(name))
     for group in parts.GROUPS:
         setattr(config, group, values.pop(group))
+    _take_own_model(config.model, values["model"])
     groups = dict.fromkeys(key.path[0] for key in SCHEMA.values() if len(key.path) > 1)
     for name in values:
         if name not in groups:
             raise ConfigError(f"{name}: unknown key; choose from {_names(0)}")
     for group in groups:
         for name in values[group]:
-            raise ConfigError(f"{group}.{name}: unknown key; choose from {_names(1, group)}")
+            known = [key for key in KNOWN if key.startswith(f"{group}.")]
+            guess = nearest(f"{group}.{name}", known)
+            raise ConfigError(f"{group}.{name}: unknown key{guess}; choose from {_names(1, group)}")
     return config
+
+
+def _take_own_model(model: ModelConfig, rest: dict[str, Any]) -> None:
+    """Move the target of a person's own network and its arguments from `rest` into the model."""
+    model.own, _ = parts.own_model(rest)
+    rest.clear()
+    if model.own:
+        own = {"library": OWN, "name": str(model.own[TARGET]), "weights": "default"}
+        for name, value in own.items():
+            if getattr(model, name) == MISSING:
+                setattr(model, name, value)
 
 
 def _names(depth: int, *above: str) -> str:
@@ -230,12 +280,19 @@ def leaves(config: Config) -> dict[str, Any]:
     found = {name: key.of(config) for name, key in SCHEMA.items()}
     for group in parts.GROUPS:
         found |= parts.flat(group, getattr(config, group))
-    return found
+    return found | parts.flat("model", config.model.own)
+
+
+def nested(config: Config) -> dict[str, Any]:
+    """The values of a config as they are composed: {"optimizer": {"lr": 0.001, …}, …}."""
+    values = asdict(config)
+    values["model"] |= values["model"].pop("own")
+    return values
 
 
 def as_yaml(config: Config) -> str:
     """The resolved config as a file that Hydra can read again."""
-    return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
+    return OmegaConf.to_yaml(OmegaConf.create(nested(config)))
 
 
 def _problems(config: Config) -> Iterator[str]:
@@ -245,10 +302,17 @@ def _problems(config: Config) -> Iterator[str]:
             yield f"{name} is not set: its config group has no level, or its level not this key"
         else:
             yield from key.problems(value)
-    if config.data.source != "digits" and not config.data.root:
+    if config.data.source == "table" and not config.data.root:
+        yield "data.root is not set: name the table of the pictures, data.root=FILE.csv"
+    elif config.data.source != "digits" and not config.data.root:
         yield (
             "data.root is not set: name the folder of the pictures, data.root=FOLDER with "
             "train/<class>/ and val/<class>/, or with one folder a class"
+        )
+    if (config.model.library == OWN) != bool(config.model.own):
+        yield (
+            f"model.library={config.model.library}: {OWN} goes with model.{TARGET}, which names a "
+            "class or a function that makes a network"
         )
     if len(config.data.background) != 3:
         yield f"data.background={config.data.background}: takes red, green and blue, 0 to 255"
@@ -260,6 +324,12 @@ def _problems(config: Config) -> Iterator[str]:
             f"study={config.study}: a study's name becomes a folder's; letters, digits, '.', '_', "
             "'-' and spaces only, starting with a letter or a digit, ending with neither '.' nor a "
             f"space, {MOST_BYTES} bytes at most"
+        )
+    metric = config.report.metric
+    if metric is not None and "." not in metric and metric not in REPORT_METRICS:
+        yield (
+            f"report.metric={metric}: choose from {', '.join(REPORT_METRICS)}, or name a function "
+            "of your own by its module, MODULE.FUNCTION"
         )
     yield from _unknown_device(config.device)
 

@@ -228,14 +228,42 @@ def unknown(name: str, word: str, part: Part) -> str:
     """
     group, _, key = name.partition(".")
     target = part.get(TARGET)
+    if group == "model":
+        own = tuple(targets.arguments(target, 0) or ()) if target else ()
+        names = [f"model.{one}" for one in ("library", "name", "weights", "mean", "std", *own)]
+        return f"{word}: unknown key{nearest(name, names)}; choose from {', '.join(names)}"
     if target is None:
         return f"{word}: this level of {group} takes no settings"
-    own = SHIPPED.get(target)
-    if own is None or f"{group}.{key}" not in KEYS:
-        own = tuple(targets.arguments(target, _GIVEN[group][_kind(target)]) or ())
-    names = [f"{group}.{one}" for one in (*own, *COMMON.get(group, ()))]
+    taken = SHIPPED.get(target)
+    if taken is None or f"{group}.{key}" not in KEYS:
+        taken = tuple(targets.arguments(target, _GIVEN[group][_kind(target)]) or ())
+    names = [f"{group}.{one}" for one in (*taken, *COMMON.get(group, ()))]
     choices = f"; choose from {', '.join(names)}" if names else ""
     return f"{word}: {target} takes no {key}{nearest(name, names)}{choices}"
+
+
+def own_model(rest: Part) -> tuple[Part, tuple[str, ...]]:
+    """A person's own network, from what `model` has beside the keys of the schema.
+
+    Args:
+        rest: `_target_` and arguments; without a target there is no such network.
+
+    Returns:
+        The target with the arguments that it takes, and the names of the other keys.
+
+    Raises:
+        ConfigError: there is no such target, or it lacks an argument.
+    """
+    if rest.get(TARGET) is None:
+        return {}, tuple(f"model.{key}" for key in rest if key != TARGET)
+    target = str(rest[TARGET])
+    known = targets.arguments(target, 0)
+    untaken = [key for key in rest if known is not None and key not in {*known, *_HYDRAS}]
+    missing = [key for key, is_wanted in (known or {}).items() if is_wanted and key not in rest]
+    if missing:
+        raise ConfigError(f"model.{missing[0]} is not set, and {target} needs it")
+    kept = {key: value for key, value in rest.items() if key not in untaken}
+    return kept, tuple(f"model.{key}" for key in untaken)
 
 
 def flat(group: str, part: Part) -> dict[str, Any]:

@@ -64,3 +64,16 @@ def seeded(purpose: int, seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed * 16 + purpose)
         yield
+
+
+def state() -> list[torch.Tensor]:
+    """Where torch's generators are: that of the CPU, then those of the GPUs."""
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return [torch.get_rng_state(), *gpus]
+
+
+def restore(states: list[torch.Tensor]) -> None:
+    """Let torch's generators go on from where they were."""
+    torch.set_rng_state(states[0])
+    if len(states) > 1:
+        torch.cuda.set_rng_state_all(states[1:])

@@ -24,6 +24,7 @@ def setting(
     *,
     choices: tuple[str, ...] | None = None,
     result: bool = True,
+    later: bool = False,
     **limits: Unpack[Limits],
 ) -> Any:
     """A key of the config with the values that it may take.
@@ -32,9 +33,12 @@ def setting(
         default: its value where no file gives one.
         choices: the only words it takes.
         result: False for what cannot change a run's result; it is left out of the fingerprint.
+        later: True for a key that an earlier version lacked, whose default is what it did; at its
+            default it is left out of the fingerprint, so that finished studies stay finished.
         limits: the range of a number, or of each number of a list.
     """
     metadata = {"choices": choices, "limits": limits, "result": result}
+    metadata |= {"later": later, "default": default}
     if isinstance(default, list | dict):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -50,6 +54,8 @@ class Key:
         choices: the only words that it takes; None where it takes any.
         limits: the range of a number.
         result: whether it can change a run's result, and so is part of the run's identity.
+        later: whether an earlier version lacked it.
+        default: its value where no file gives one.
     """
 
     path: tuple[str, ...]
@@ -57,6 +63,8 @@ class Key:
     choices: tuple[str, ...] | None
     limits: Limits
     result: bool
+    later: bool = False
+    default: Any = None
 
     @property
     def name(self) -> str:

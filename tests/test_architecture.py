@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 ROOMS = (
     ("errors", "names", "compat"),
     ("settings", "targets", "first_version", "parts", "config"),
-    ("randomness", "process"),
+    ("randomness", "process", "locks"),
     ("study",),
     ("pictures",),
     ("network.cpu",),

@@ -21,7 +21,7 @@ def test_help_names_every_factor_and_level(tmp_path: Path) -> None:
     said = command("--help", cwd=tmp_path)
     assert said.code == 0
     for line in (
-        "transfer: frozen, frozen_moving, full, partial, scratch",
+        "transfer: frozen, frozen_moving, full, gradual, lpft, partial, scratch",
         "reg: elastic, l1, l2, l2sp, none",
         "optimizer: adam, adamw, sgd",
         "scheduler: constant, cosine, one_cycle, step, warmup",

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
+from PIL import Image
 
 from ablation.errors import ConfigError
 from ablation.study import grid
@@ -55,6 +56,57 @@ class Signs(torch.optim.Optimizer):
                     weight.sub_(weight.grad.sign(), alpha=group["lr"])
 
 
+def net(width, pretrained=False):
+    """A network whose last layer is for other classes than the pictures'."""
+    layers = nn.Sequential(
+        nn.Conv2d(3, width, 3, 2, 1), nn.BatchNorm2d(width), nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 3, 2, 1), nn.BatchNorm2d(2 * width), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.25), nn.Linear(2 * width, 7),
+    )
+    if pretrained:
+        for weight in layers.parameters():
+            nn.init.constant_(weight, 0.01)
+    return layers
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+        self.last = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.last(self.body(x).flatten(1))
+
+
+class Backwards(Plain):
+    """Its last linear layer is not what it ends with."""
+
+    def forward(self, x):
+        return torch.cat([super().forward(x)] * 2, 1)
+
+
+def no_net():
+    return "net"
+
+
+def margin(labels, probabilities):
+    """How far the true class is ahead of the next one."""
+    rows = range(len(labels))
+    true = probabilities[rows, labels]
+    others = probabilities.copy()
+    others[rows, labels] = -1
+    return true - others.max(1)
+
+
+def doubled(view):
+    return (view // 2) * 2
+
+
+def too_short(labels, probabilities):
+    return labels[1:]
+
+
 def broken(weights):
     raise RuntimeError("not today")
 
@@ -84,6 +136,11 @@ def logistic(config, seed, C=1.0, scaled=True):
     }
 
 
+def scored(config, seed, spread=1.0):
+    right = [(number + seed) % 2 for number in range(40)]
+    return {"correct": right, "scores": [spread * (number % 7) + seed for number in range(40)]}
+
+
 def guess(config, seed):
     return [(number + seed) % 2 for number in range(40)]
 
@@ -107,6 +164,12 @@ LEVELS = {
     "optimizer/typo": {"_target_": "parts.Signs", "lrr": 1e-3},
     "optimizer/less": {"_target_": "torch.optim.lr_scheduler.StepLR"},
     "loss/nowhere": {"_target_": "parts.Center"},
+    "model/net": {"_target_": "parts.net", "width": 8},
+    "model/plain": {"_target_": "parts.Plain"},
+    "model/backwards": {"_target_": "parts.Backwards"},
+    "model/none": {"_target_": "parts.no_net"},
+    "model/unset": {"_target_": "parts.net"},
+    "augment/doubled": {"_target_": "parts.doubled"},
 }
 
 
@@ -125,6 +188,11 @@ def folder(tmp_path: Path) -> Path:
 def ablation(*words: str, folder: Path, wheel: Path) -> Said:
     env = {"PYTHONPATH": str(wheel)}
     return command("--config-dir=levels", *words, cwd=folder, env=env)
+
+
+def report(*words: str, folder: Path, wheel: Path) -> Said:
+    env = {"PYTHONPATH": str(wheel)}
+    return command(*words, module="ablation.report", cwd=folder, env=env)
 
 
 def test_the_readmes_own_regularizer_is_compared_over_three_seeds(
@@ -172,6 +240,114 @@ def test_any_optimizer_loss_and_schedule_trains_and_changes_the_result(
     (study,) = [one for one in client.search_experiments() if one.name.startswith("digits-")]
     losses = [run.data.metrics["val/loss"] for run in client.search_runs([study.experiment_id])]
     assert len(set(losses)) == 12
+
+
+def test_a_network_of_ones_own_is_trained_in_every_mode_and_predicts(
+    wheel: Path, folder: Path
+) -> None:
+    words = ["model=net", "transfer=full,frozen,partial,scratch", "model.width=8,12"]
+    mean = ["model.mean=[0.4,0.4,0.4]", "model.std=[0.2,0.2,0.2]"]
+    said = ablation("-m", *words, *mean, *SMALL, folder=folder, wheel=wheel)
+    assert said.code == 0, said.out + said.err
+    assert "INTEGRITY" not in said.out
+    runs = pd.read_csv(next((folder / "results").glob("*/runs.csv")))
+    assert len(runs) == 8
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    (study,) = [one for one in client.search_experiments() if one.name.startswith("digits-")]
+    logged = client.search_runs([study.experiment_id])
+    sizes = {
+        (run.data.params["transfer"], run.data.params["model.width"]): int(
+            run.data.metrics["trained_parameters"]
+        )
+        for run in logged
+    }
+    assert sizes["frozen", "8"] == 16 * 10 + 10
+    assert (
+        sizes["full", "8"] == sizes["scratch", "8"] > sizes["partial", "8"] > sizes["frozen", "8"]
+    )
+    assert sizes["full", "12"] > sizes["full", "8"]
+    assert {run.data.params["model._target_"] for run in logged} == {"parts.net"}
+    assert ablation("-m", *words, *mean, *SMALL, folder=folder, wheel=wheel).out.count(
+        "finished before"
+    ) == len(runs)
+    Image.new("RGB", (40, 40), "white").save(folder / "white.png")
+    predicted = command(
+        "best", "white.png", module="ablation.predict", cwd=folder, env={"PYTHONPATH": str(wheel)}
+    )
+    assert predicted.code == 0, predicted.out + predicted.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["model=none"], "parts.no_net: returned str; wanted is a torch.nn.Module"),
+        (["model=unset"], "model.width is not set, and parts.net needs it"),
+        (["model=net", "model.wdith=3"], "unknown key (did you mean model.width?)"),
+        (["model=plain", "transfer=full"], "takes no argument `pretrained`"),
+        (["model=net", "transfer=full"], "model.mean and model.std: say what the pre-trained"),
+        (["model=backwards"], "it is not what the network ends with"),
+        (["model=net", "model.width=many"], "parts.net: TypeError"),
+        (["model.nmae=resnet18"], "unknown key (did you mean model.name?)"),
+        (["report.metric=parts.margins"], "parts has no margins (did you mean margin?)"),
+        (["report.metric=marign"], "or name a function of your own"),
+    ],
+)
+def test_a_mistake_in_a_network_or_a_metric_is_told_before_anything_is_trained(
+    words: list[str], told: str, wheel: Path, folder: Path
+) -> None:
+    words = (
+        words
+        if any(word.startswith("transfer") for word in words)
+        else ["transfer=scratch", *words]
+    )
+    found = ablation("-m", *words, *SMALL, folder=folder, wheel=wheel)
+    assert found.code == 1
+    assert told in found.err, found.err
+    assert "Traceback" not in found.out + found.err
+    assert "epoch" not in found.out
+
+
+def test_a_metric_and_an_augmentation_of_ones_own(wheel: Path, folder: Path) -> None:
+    words = ["-m", "transfer=frozen", "augment=crop_flip,doubled", "seed=range(2)"]
+    said = ablation(*words, "report.metric=parts.margin", *SMALL, folder=folder, wheel=wheel)
+    assert said.code == 0, said.out + said.err
+    results = next((folder / "results").glob("digits-*"))
+    # The metric's mean over the pictures, worked out from what one run predicted.
+    cells = pd.read_csv(results / "cells.csv")
+    assert set(cells.metric) == {"parts.margin"}
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    (study,) = [one for one in client.search_experiments() if one.name.startswith("digits-")]
+    means = []
+    for run in client.search_runs([study.experiment_id], "params.augment = 'doubled'"):
+        path = client.download_artifacts(run.info.run_id, "predictions.parquet")
+        table = pd.read_parquet(path)
+        chances = table.filter(like="p_")
+        for at, label in enumerate(table.label):
+            own = chances[f"p_{label}"][at]
+            means.append(own - chances.drop(columns=f"p_{label}").loc[at].max())
+    (row,) = cells[cells["augment"] == "doubled"].itertuples()
+    assert abs(sum(means) / len(means) - row.score) < 1e-5
+    said = report(
+        f"study={results.name}", "report.metric=parts.too_short", folder=folder, wheel=wheel
+    )
+    assert said.code == 1
+    assert "returned an array of shape (19,); one finite number for each of the 20" in said.err
+
+
+def test_the_scores_of_a_task_are_compared(wheel: Path, folder: Path) -> None:
+    words = ["-m", "task._target_=tasks.scored", "task.spread=1,3", "seed=range(3)"]
+    said = ablation(*words, "report.metric=score", folder=folder, wheel=wheel)
+    assert said.code == 0, said.out + said.err
+    contrasts = pd.read_csv(folder / "results" / "scored-spread" / "contrasts.csv")
+    wanted = 2 * sum(number % 7 for number in range(40)) / 40
+    assert abs(contrasts.difference[0] - wanted) < 1e-6
+    # The same from a file of evidence, without the store.
+    assert report("study=scored-spread", "evidence=e.zip", folder=folder, wheel=wheel).code == 0
+    words = ["evidence=e.zip", "results=again", "report.metric=score"]
+    said = report(*words, folder=folder, wheel=wheel)
+    assert said.code == 0, said.out + said.err
+    again = pd.read_csv(folder / "again" / "scored-spread" / "contrasts.csv")
+    assert again.difference[0] == contrasts.difference[0]
 
 
 def test_a_change_of_a_persons_source_trains_its_runs_again_and_no_other(

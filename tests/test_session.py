@@ -41,7 +41,7 @@ def training(monkeypatch: pytest.MonkeyPatch) -> Training:
     made = Training()
     monkeypatch.setattr(run, "train", made)
     monkeypatch.setattr(store, "connect", lambda uri: None)
-    monkeypatch.setattr(store, "open_study", lambda client, name: Study(client, "1"))
+    monkeypatch.setattr(store, "open_study", lambda client, name, *rest: Study(client, "1"))
     return made
 
 

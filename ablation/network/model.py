@@ -3,6 +3,8 @@
 import copy
 import functools
 import hashlib
+import json
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from ablation.network import preprocessing, stages, weights
 from ablation.network.stages import ModelError
 from ablation.network.weights import State
 from ablation.randomness import HEAD, TRUNK, seeded
+from ablation.targets import TARGET
 
 
 class Head(nn.Linear):
@@ -62,12 +65,15 @@ def build(config: ModelConfig, n_classes: int, *, pretrained: bool, seed: int) -
         ModelError: an unknown network, or weights that can't be loaded or don't fit it.
     """
     if pretrained:
-        trunk, dropout = copy.deepcopy(_pretrained(*_key(config)))
+        found = _pretrained(_key(config))
+        trunk, dropout = copy.deepcopy(found.trunk), found.dropout
     else:
         with seeded(TRUNK, seed):
-            trunk, dropout = _random(config)
+            found = _random(config)
+        trunk, dropout = found.trunk, found.dropout
     with seeded(HEAD, seed):
-        head = Head(_n_features(*_key(config)), n_classes, dropout)
+        own = dropout if config.dropout is None else config.dropout
+        head = Head(_n_features(_key(config)), n_classes, own)
     network = Network(trunk, head)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
@@ -82,7 +88,18 @@ def weights_digest(config: ModelConfig) -> str:
     Raises:
         ModelError: an unknown network, or weights that can't be loaded or don't fit it.
     """
-    return _pretrained_digest(*_key(config))
+    return _pretrained(_key(config)).first_digest
+
+
+def new_stages(config: ModelConfig) -> str:
+    """Identifies how a trunk is cut into stages: 16 hexadecimal digits.
+
+    Returns:
+        "" where it is cut as in the first version of the project.
+    """
+    found = _pretrained(_key(config))
+    names = [list(one.state_dict()) for one in (found.trunk, found.first)]
+    return "" if names[0] == names[1] else hashlib.sha256(repr(names[0]).encode()).hexdigest()[:16]
 
 
 def digest(state: State) -> str:
@@ -104,15 +121,25 @@ def refuse_size(config: ModelConfig, size: int) -> None:
     Raises:
         ModelError: it can't, or there is no such network.
     """
+    trunk = skeleton(config)
     try:
-        _features(skeleton(config), size)
-    except (RuntimeError, AssertionError, ValueError) as error:
+        found = tuple(_features(trunk, size).shape)
+    # A person's own network may raise anything.
+    except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         own = preprocessing.published(config).size
         raise ModelError(
             f"data.size={size}: {config.name} can't be run on views of {size} px ({reason}); "
             f"its weights were trained at data.size={own}"
         ) from error
+    removed = [part for part in trunk.modules() if isinstance(part, stages.RemovedLayer)]
+    for layer in removed:
+        if found != (1, layer.n_features):
+            raise ModelError(
+                f"model.{TARGET}: {config.name}: its last linear layer takes {layer.n_features} "
+                f"features, but without it the network returns {found} for one picture: it is not "
+                "what the network ends with, and so can't be replaced"
+            )
 
 
 def skeleton(config: ModelConfig) -> nn.Sequential:
@@ -127,42 +154,62 @@ def skeleton(config: ModelConfig) -> nn.Sequential:
     Raises:
         ModelError: an unknown network.
     """
-    return _skeleton(*_key(config))
+    return _skeleton(_key(config))
 
 
-def _key(config: ModelConfig) -> tuple[str, str, str]:
-    return config.library, config.name, config.weights
+def _key(config: ModelConfig) -> str:
+    """What decides a network and its weights, as a text by which it is cached."""
+    return json.dumps([config.library, config.name, config.weights, config.drop_path, config.own])
+
+
+def _of_key(key: str) -> ModelConfig:
+    library, name, wanted, drop_path, own = json.loads(key)
+    return ModelConfig(library, name, wanted, drop_path=drop_path, own=own)
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A trunk and the dropout after it. `first` has the same modules, cut and named as the first
+    version of the project did, by which the weights of finished runs are known."""
+
+    trunk: nn.Sequential
+    first: nn.Sequential
+    dropout: float
+
+    @functools.cached_property
+    def first_digest(self) -> str:
+        return digest(self.first.state_dict())
 
 
 @functools.lru_cache(maxsize=4)
-def _pretrained(library: str, name: str, wanted: str) -> tuple[nn.Sequential, float]:
-    config = ModelConfig(library, name, wanted)
+def _pretrained(key: str) -> _Built:
+    config = _of_key(key)
     with seeded(TRUNK, 0):
         model, dropout = weights.pretrained(config)
-    return stages.staged(model, preprocessing.published(config).size), dropout
+    return _built(model, dropout, config)
 
 
-@functools.lru_cache(maxsize=4)
-def _pretrained_digest(library: str, name: str, wanted: str) -> str:
-    return digest(_pretrained(library, name, wanted)[0].state_dict())
-
-
-def _random(config: ModelConfig) -> tuple[nn.Sequential, float]:
+def _random(config: ModelConfig) -> _Built:
     model = stages.whole(config)
     dropout = stages.drop_head(model, config)
-    return stages.staged(model, preprocessing.published(config).size), dropout
+    return _built(model, dropout, config)
+
+
+def _built(model: nn.Module, dropout: float, config: ModelConfig) -> _Built:
+    trunk, first = stages.staged(model, preprocessing.published(config).size)
+    return _Built(trunk, first, dropout)
 
 
 @functools.lru_cache(maxsize=4)
-def _skeleton(library: str, name: str, wanted: str) -> nn.Sequential:
+def _skeleton(key: str) -> nn.Sequential:
     with seeded(TRUNK, 0):
-        return _random(ModelConfig(library, name, wanted))[0].eval()
+        return _random(_of_key(key)).trunk.eval()
 
 
 @functools.lru_cache(maxsize=16)
-def _n_features(library: str, name: str, wanted: str) -> int:
+def _n_features(key: str) -> int:
     """The length of the pooled features, whatever the trunk's weights."""
-    config = ModelConfig(library, name, wanted)
+    config = _of_key(key)
     return int(_features(skeleton(config), preprocessing.published(config).size).shape[1])
 
 

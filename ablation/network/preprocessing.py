@@ -38,6 +38,10 @@ class Preprocessing:
     source: str
 
 
+#: What a person's own network is given where the config does not say; nothing is published of it.
+OF_AN_OWN_NETWORK = Preprocessing((0.5,) * 3, (0.5,) * 3, 64, 0.875, "bilinear", "own")
+
+
 def published(config: ModelConfig) -> Preprocessing:
     """What the library publishes of the weights that a config names.
 
@@ -50,6 +54,8 @@ def published(config: ModelConfig) -> Preprocessing:
     Raises:
         ModelError: an unknown network, or an interpolation that is not supported.
     """
+    if config.own:
+        return OF_AN_OWN_NETWORK
     found = _published(config.library, config.name, config.weights)
     if found.interpolation not in INTERPOLATIONS:
         raise ModelError(
@@ -71,6 +77,11 @@ def filled(config: Config) -> Config:
     model, data = config.model, config.data
     if None not in (model.mean, model.std, data.size, data.val_crop, data.interpolation):
         return config
+    if model.own and config.transfer.pretrained and None in (model.mean, model.std):
+        raise ModelError(
+            f"model.mean and model.std: say what the pre-trained weights of {model.name} expect, "
+            "such as model.mean=[0.485,0.456,0.406] model.std=[0.229,0.224,0.225]"
+        )
     own = published(model)
     model = replace(
         model,
@@ -95,6 +106,8 @@ def in_words(config: Config) -> str:
     own, model, data = published(config.model), config.model, config.data
     made = f"{config.model.name}: views of {data.size} px, {data.interpolation}"
     made += f", mean {_listed(model.mean)}, std {_listed(model.std)}"
+    if model.own:
+        return made
     expected = [
         text
         for is_own, text in (

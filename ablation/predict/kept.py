@@ -83,11 +83,11 @@ def _parsed(paths: dict[str, Path]) -> Kept:
     from safetensors.torch import load_file
 
     from ablation import first_version
-    from ablation.config import Config, resolve
+    from ablation.config import resolve, structured
     from ablation.training import novelty
 
     # Defaults for keys that a run of an earlier version lacks.
-    composed = OmegaConf.structured(Config)
+    composed = structured()
     # Before this key was added, all views were resized with it.
     composed.data.interpolation = "bilinear"
     values: Any = OmegaConf.to_container(OmegaConf.load(paths[CONFIG]))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ablation import errors, process
+from ablation import errors, process, targets
 from ablation.config import Config
 from ablation.errors import ConfigError
 
@@ -46,6 +46,7 @@ def report(overrides: Sequence[str]) -> int:
         ConfigError: a mistake in the overrides, no such study, a store or a file that can't be
             used.
     """
+    targets.look_in(Path.cwd())  # for a metric of a person's own
     config, file = check(overrides)
     from rich.console import Console
 
@@ -92,8 +93,8 @@ def check(overrides: Sequence[str]) -> tuple[Config, Path | None]:
         if not key_of(item).startswith(KEYS):
             raise ConfigError(
                 f"{text_of(item)}: a report is made of what the store holds; it takes study, "
-                "report.baseline.FACTOR, report.nuisance, report.difference, tracking.uri, results "
-                "and evidence"
+                "report.baseline.FACTOR, report.metric, report.nuisance, report.difference, "
+                "tracking.uri, results and evidence"
             )
         if item.is_sweep_override():
             raise ConfigError(f"{text_of(item)}: one value; a report is of one study")
@@ -173,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="key=value",
         help="study=NAME or evidence=FILE, and any of report.baseline.FACTOR=LEVEL, "
+        "report.metric=NAME, "
         "report.nuisance=[KEY,…], report.difference=POINTS/100, tracking.uri=URI, results=FOLDER",
     )
     return parser

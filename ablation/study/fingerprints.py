@@ -18,13 +18,15 @@ def fingerprint(config: Config) -> str:
     weights make two runs, though a path changes nothing. Of a person's own part it covers the
     source, so that a change there makes another run.
 
-    A finished run is recognised by it. Whatever changes the fingerprint of an old config, a new key
-    of the schema included, makes finished studies train again.
+    A finished run is recognised by it. Whatever changes the fingerprint of an old config makes
+    finished studies train again; a new key of the schema is `later`.
     """
     relevant = {
-        name: key.of(config) for name, key in SCHEMA.items() if key.result or name in config.axes
+        name: key.of(config)
+        for name, key in SCHEMA.items()
+        if (key.result and not (key.later and key.of(config) == key.default)) or name in config.axes
     }
-    first = first_version.keys(config)
+    first = None if config.model.own else first_version.keys(config)
     relevant |= _parts(config) if first is None else first
     text = json.dumps(relevant, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -33,8 +35,8 @@ def fingerprint(config: Config) -> str:
 def _parts(config: Config) -> dict[str, object]:
     """The parts with the digests of their sources, by dotted names."""
     found: dict[str, object] = {"version": VERSION}
-    for group in parts.GROUPS:
-        part = getattr(config, group)
+    own = {"model": config.model.own} if config.model.own else {}
+    for group, part in {**{one: getattr(config, one) for one in parts.GROUPS}, **own}.items():
         target = part[TARGET]
         found |= parts.flat(group, part)
         if target is not None and target not in parts.SHIPPED:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import config as schema
+from ablation import targets
 from ablation.config import KNOWN, Config, is_key
 from ablation.errors import ConfigError, nearest
 from ablation.study import (
@@ -291,6 +292,8 @@ def _check_size(axes: Mapping[str, tuple[str, ...]]) -> None:
 
 def _check_report(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> None:
     """Refuse, before the runs, what the report would not find after them."""
+    if base.report.metric and "." in base.report.metric:
+        targets.found(base.report.metric)
     compared = {
         axis.lstrip("+"): tuple(map(overrides.plain, values)) for axis, values in axes.items()
     }

@@ -27,8 +27,9 @@ def study_name(base: DictConfig, axes: Collection[str]) -> str:
         source = [] if "task" in compared else [str(task).rpartition(".")[2]]
         return _joined([*source, *compared])
     source = [] if "data" in compared else [str(base.hydra.runtime.choices["data"])]
-    if source and base.data.source == "folder" and base.data.root:
-        source = [Path(base.data.root).resolve().name]
+    if source and base.data.source in ("folder", "table") and base.data.root:
+        path = Path(base.data.root).resolve()
+        source = [path.stem if base.data.source == "table" else path.name]
     return _joined([*source, *compared])
 
 

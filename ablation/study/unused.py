@@ -9,11 +9,17 @@ from ablation.errors import ConfigError
 #: Keys that only some runs use → whether a run uses them.
 USES: Mapping[str, Callable[[Config], bool]] = {
     "data.root": lambda config: config.data.source != "digits",
+    "data.columns": lambda config: config.data.source == "table",
     "data.url": lambda config: config.data.source == "archive",
     "data.sha256": lambda config: config.data.source == "archive",
     "model.weights": lambda config: config.transfer.pretrained,
     "transfer.stages": lambda config: config.transfer.trained == "stages",
-    "transfer.freeze_statistics": lambda config: config.transfer.trained != "all",
+    "transfer.head_epochs": lambda config: config.transfer.trained != "head",
+    "transfer.stage_epochs": lambda config: config.transfer.head_epochs > 0,
+    "model.drop_path": lambda config: config.transfer.trained != "head",
+    "transfer.freeze_statistics": lambda config: (
+        config.transfer.trained != "all" or config.transfer.head_epochs > 0
+    ),
 }
 
 
@@ -59,7 +65,10 @@ def refuse_untaken(
     """
     for key in sorted({key for keys in untaken for key in keys}):
         group, _, name = key.partition(".")
-        is_taken = any(name in getattr(config, group) for config in configs)
+        its_parts = [
+            config.model.own if group == "model" else getattr(config, group) for config in configs
+        ]
+        is_taken = any(name in part for part in its_parts)
         if not is_taken and (key in given or key not in KNOWN):
             its = next(n for n, keys in enumerate(untaken) if key in keys)
-            raise ConfigError(parts.unknown(key, given.get(key, key), getattr(configs[its], group)))
+            raise ConfigError(parts.unknown(key, given.get(key, key), its_parts[its]))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ablation import targets
-from ablation.config import CacheConfig, Config
+from ablation.config import CacheConfig, Config, ModelConfig, cache_folder
 from ablation.network.cpu.fold import fold
 from ablation.network.device import Compute
 from ablation.network.model import digest
@@ -118,7 +118,7 @@ def _identity(source: Views, below: nn.Module, compute: Compute) -> dict[str, ob
     data = asdict(config.data)
     identity: dict[str, object] = {
         "below": digest(below.state_dict()),
-        "network": repr(config.model.name),
+        "network": _network(config.model),
         "pictures": source.pictures.digest,
         "views": {key: data[key] for key in VIEW_SETTINGS},
         "pixels": [config.model.mean, config.model.std],
@@ -131,6 +131,13 @@ def _identity(source: Views, below: nn.Module, compute: Compute) -> dict[str, ob
     return identity
 
 
+def _network(model: ModelConfig) -> str:
+    """What tells a network from others with the same weights: its name, or a person's own code."""
+    if not model.own:
+        return repr(model.name)
+    return repr({**model.own, "source": targets.source_digest(model.own[TARGET])})
+
+
 class Store:
     """Tensors on disk, each named by the digest of what it is made from.
 
@@ -139,8 +146,7 @@ class Store:
     """
 
     def __init__(self, cache: CacheConfig) -> None:
-        folder = cache.folder or os.environ.get("ABLATION_CACHE") or "~/.cache/ablation"
-        self.folder = Path(folder).expanduser() / "features"
+        self.folder = cache_folder(cache) / "features"
         self._limit = cache.features_gb * 1e9
 
     @staticmethod

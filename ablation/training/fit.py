@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from ablation.network.device import Compute
 from ablation.network.transfer import Parts
 from ablation.study.diverged import DivergedError, not_finite
 from ablation.training.batches import consecutive, indices_on
+from ablation.training.checkpoint import Checkpoint
 from ablation.training.evaluate import Evaluation, evaluate
 from ablation.training.examples import Examples
 from ablation.training.trainer import Trainer
@@ -67,6 +69,7 @@ def fit(
     config: Config,
     compute: Compute,
     on_epoch: Callable[[Epoch], None],
+    checkpoint: Checkpoint | None = None,
 ) -> Fit:
     """Train the part above for `config.epochs`, then load back its best epoch.
 
@@ -76,20 +79,22 @@ def fit(
         config: of the run.
         compute: the device and the arithmetic.
         on_epoch: called with each epoch's metrics as soon as they are known.
+        checkpoint: where a training that is cut off goes on; None starts at the first epoch.
 
     Raises:
         DivergedError: at the end of the first epoch in which a number was not finite.
     """
     trainer = Trainer(parts, examples.train_labels, config, compute)
-    history: list[Epoch] = []
-    best: _Best | None = None
-    for epoch in range(1, config.epochs + 1):
+    history, best = _resumed(trainer, checkpoint, on_epoch)
+    for epoch in range(len(history) + 1, config.epochs + 1):
         row, found = _epoch(trainer, examples, epoch)
         _refuse_not_finite(epoch, row, parts.above, found)
         history.append(row)
         if best is None or found.accuracy > best.found.accuracy:
             best = _Best(epoch, found, _copy(trainer.evaluated.above))
         on_epoch(row)
+        if checkpoint and checkpoint.is_due and epoch < config.epochs:
+            checkpoint.write(_state(trainer, history, best))
     assert best is not None
     applied = trainer.applied()
     parts.above.load_state_dict(best.state)
@@ -104,6 +109,26 @@ def fit(
         n_steps=trainer.n_steps,
         applied=applied,
     )
+
+
+def _state(trainer: Trainer, history: list[Epoch], best: _Best) -> dict[str, Any]:
+    """All that the epochs to come depend on."""
+    found = {"epoch": best.epoch, "found": vars(best.found), "state": best.state}
+    return {"trainer": trainer.state(), "history": history, "best": found}
+
+
+def _resumed(
+    trainer: Trainer, checkpoint: Checkpoint | None, on_epoch: Callable[[Epoch], None]
+) -> tuple[list[Epoch], _Best | None]:
+    """The epochs that were trained before the run was cut off, and the best of them."""
+    state = checkpoint.read() if checkpoint else None
+    if state is None:
+        return [], None
+    trainer.load(state["trainer"])
+    for row in state["history"]:
+        on_epoch(row)
+    best = state["best"]
+    return state["history"], _Best(best["epoch"], Evaluation(**best["found"]), best["state"])
 
 
 def _epoch(trainer: Trainer, examples: Examples, epoch: int) -> tuple[Epoch, Evaluation]:

@@ -18,6 +18,7 @@ from ablation.pictures.data import Pictures
 from ablation.study.diverged import DivergedError, not_finite
 from ablation.training import novelty
 from ablation.training.cache import Cache
+from ablation.training.checkpoint import Checkpoint
 from ablation.training.evaluate import evaluate, outputs
 from ablation.training.examples import Examples, examples_of
 from ablation.training.fit import Epoch, Fit, fit, refuse_batch_of_one
@@ -51,7 +52,11 @@ class Trained:
 
 
 def learn(
-    config: Config, pictures: Pictures, cache: Cache, on_epoch: Callable[[Epoch], None]
+    config: Config,
+    pictures: Pictures,
+    cache: Cache,
+    on_epoch: Callable[[Epoch], None],
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Build the network, freeze, train and test it, and check that what is frozen did not change.
 
@@ -60,6 +65,7 @@ def learn(
         pictures: of all splits.
         cache: what the runs of this process share in memory.
         on_epoch: called with each epoch's metrics.
+        checkpoint: where a training that was cut off goes on.
 
     Raises:
         ConfigError: the network can't be trained as the config asks.
@@ -77,7 +83,7 @@ def learn(
         install(parts.above, parts.below, chosen(config.data.size))
     examples = examples_of(parts, pictures, config, compute, cache)
     with randomness.seeded(randomness.TRAINING, config.seed):
-        result = fit(parts, examples, config, compute, on_epoch)
+        result = fit(parts, examples, config, compute, on_epoch, checkpoint)
     return Trained(
         fit=result,
         test=_tested(parts, examples, compute, result.best_epoch),

@@ -1,7 +1,8 @@
 """What a run predicted for each picture, in one file for programs and one for people.
 
 `predictions.parquet` has `picture`, `label` and `predicted` (text), then `p_CLASS`, the probability
-of each class in the order of the network's outputs, as float32; a run of one's own may have none.
+of each class in the order of the network's outputs, as float32; a run of one's own may have none,
+and may have `score`, a number for each example of which the larger is the better.
 `predictions.csv` has the first three columns, `confidence` (the probability of the predicted
 class), and the columns of the classes where there are few. The prefix distinguishes a class named
 "label" from the column `label`.
@@ -27,6 +28,8 @@ PARQUET, CSV = "predictions.parquet", "predictions.csv"
 WORDS = ["picture", "label", "predicted"]
 #: Precedes a class's name in the name of its column.
 PREFIX = "p_"
+#: The column of the scores of a run of one's own.
+SCORE = "score"
 #: Up to this many classes have columns in the file for people.
 FEW_CLASSES = 20
 #: Of a probability in the file for people.
@@ -49,6 +52,7 @@ class Predictions:
         probabilities: shape (n_pictures, n_classes); None if they were not kept or not read.
         confidence: the probability of the predicted class, rounded, shape (n_pictures,); None if
             it follows from `probabilities` or was not kept.
+        scores: that a run of one's own gave to each example, shape (n_pictures,).
     """
 
     pictures: Sequence[str]
@@ -57,6 +61,7 @@ class Predictions:
     classes: tuple[str, ...] = ()
     probabilities: NDArray[np.float32] | None = None
     confidence: NDArray[np.float64] | None = None
+    scores: NDArray[np.float32] | None = None
 
 
 def of(
@@ -95,6 +100,8 @@ def as_table(found: Predictions) -> pd.DataFrame:
         "label": found.labels,
         "predicted": found.predicted,
     }
+    if found.scores is not None:
+        columns[SCORE] = found.scores
     if found.probabilities is None:
         return pd.DataFrame(columns)
     columns["confidence"] = found.probabilities.max(1).round(DECIMALS)
@@ -128,8 +135,9 @@ def _write_parquet(found: Predictions, path: Path) -> None:
         () if given is None else zip(found.classes, np.ascontiguousarray(given.T), strict=True)
     )
     chances = {f"{PREFIX}{name}": pa.array(values) for name, values in columns}
+    own = {} if found.scores is None else {SCORE: pa.array(found.scores, pa.float32())}
     parquet.write_table(
-        pa.table({**content, **chances}),
+        pa.table({**content, **own, **chances}),
         path,
         compression="zstd",
         use_dictionary=WORDS,
@@ -156,22 +164,23 @@ def from_parquet(path: Path, with_probabilities: bool = False) -> Predictions:
         with parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
             columns = [name for name in names if name.startswith(PREFIX)]
-            table = file.read(
-                [*WORDS, *columns] if with_probabilities else WORDS, use_threads=False
-            )
+            own = [SCORE] if with_probabilities and SCORE in names else []
+            wanted = [*WORDS, *own, *columns] if with_probabilities else WORDS
+            table = file.read(wanted, use_threads=False)
         found = [table.column(name).to_pylist() for name in WORDS]
         probabilities = None
         if with_probabilities:
             probabilities = np.empty((table.num_rows, len(columns)), dtype=np.float32)
             for at, name in enumerate(columns):
                 probabilities[:, at] = table.column(name).to_numpy()
+        scores = table.column(SCORE).to_numpy() if own else None
     except (pa.ArrowException, OSError, KeyError) as error:
         raise PredictionError(f"{path.name} can't be read ({error})") from error
     if not found[0]:
         raise PredictionError(f"{path.name} has no pictures")
     classes = tuple(name.removeprefix(PREFIX) for name in columns)
     pictures, labels, predicted = found
-    return Predictions(pictures, labels, predicted, classes, probabilities)
+    return Predictions(pictures, labels, predicted, classes, probabilities, scores=scores)
 
 
 def from_csv(text: str) -> Predictions:

@@ -159,5 +159,7 @@ def gradient_norm(penalty: Any, weights: Weights) -> float:
     value = penalty(weights)
     if not value.requires_grad:
         return 0.0
-    found = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
+    # Where stages are trained later, some may still be held.
+    trained = [weight for weight in weights.values() if weight.requires_grad]
+    found = torch.autograd.grad(value, trained, allow_unused=True)
     return float(torch.stack([part.norm() for part in found if part is not None]).norm())

@@ -2,23 +2,28 @@
 
 import functools
 import traceback
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ablation.config import Config, leaves
 from ablation.errors import brief
 from ablation.network import device, model, preprocessing
+from ablation.network.device import Compute
 from ablation.pictures import data
 from ablation.pictures.augment import Augmentation
 from ablation.pictures.data import Pictures
 from ablation.study.diverged import DivergedError
 from ablation.study.grid import AskedRun
 from ablation.targets import TARGET
-from ablation.tracking import store
+from ablation.tracking import claims, store
+from ablation.tracking.claims import Claim
+from ablation.tracking.patience import AwayError
 from ablation.tracking.runlog import RunLog
 from ablation.tracking.store import Identity, Study
 from ablation.training import artifacts, task
 from ablation.training.cache import Cache
+from ablation.training.checkpoint import Checkpoint
 from ablation.training.fit import Epoch
 from ablation.training.learn import Trained, learn
 from ablation.training.work import Done, Work
@@ -30,7 +35,8 @@ class Outcome:
 
     Attributes:
         name: of the run.
-        status: finished, skipped (it had finished before), or failed.
+        status: finished, skipped (it had finished before), elsewhere (another command is training
+            it), or failed.
         best_val_accuracy: 0..1, None where it failed.
         error: for a person, where it failed.
         log: the run in MLflow, which may still be being written; None where it was skipped.
@@ -65,18 +71,33 @@ def train(
     except Exception as error:
         log = _open_log(study, asked, asked.config, {"fingerprint": asked.fingerprint})
         return _failed(asked.name, log, error)
-    if not work.config.rerun:
-        before = store.finished(study.client, study.experiment_id, work.identity)
-        if before is not None:
-            accuracy = before.data.metrics.get("best_val_accuracy")
-            return Outcome(asked.name, "skipped", accuracy)
-    log = _open_log(study, asked, work.config, work.identity.tags())
+    claim = _claimed(asked, study, work)
+    if claim.finished is not None:
+        accuracy = claim.finished.data.metrics.get("best_val_accuracy")
+        return Outcome(asked.name, "skipped", accuracy)
+    if claim.run_id is None:
+        return Outcome(asked.name, "elsewhere")
+    log = _open_log(study, asked, work.config, work.identity.tags(), claim.run_id)
     try:
         done = work.do(_both(log.epoch, on_epoch))
-        log.finish(done.metrics, done.tags, done.write_artifacts)
+        log.finish(done.metrics, done.tags, done.write_artifacts, done.when_kept)
     except (Exception, KeyboardInterrupt) as error:
         return _stopped(error, log, asked, work.config)
     return Outcome(asked.name, "finished", done.accuracy, log=log)
+
+
+def _claimed(asked: AskedRun, study: Study, work: Work) -> Claim:
+    """The claim on a run; where the store is away too long, it is trained without one."""
+    rerun, token = work.config.rerun, uuid.uuid4().hex
+    ask = study.patience
+    try:
+        if not rerun:
+            before = ask(store.finished, study.client, study.experiment_id, work.identity)
+            if before is not None:
+                return Claim(finished=before)
+        return ask(claims.take, study, asked.name, work.identity, rerun=rerun, token=token)
+    except AwayError:
+        return Claim(run_id="")
 
 
 def _work(asked: AskedRun, cache: Cache) -> Work:
@@ -84,13 +105,18 @@ def _work(asked: AskedRun, cache: Cache) -> Work:
     config = preprocessing.filled(asked.config)
     pictures = data.load(config.data, config.cache.pictures_gb)
     identity = _identify(asked.fingerprint, config, pictures)
-    return Work(config, identity, functools.partial(_do, config, pictures, cache))
+    checkpoint = Checkpoint.of(identity, config.cache, Compute.of(config))
+    return Work(config, identity, functools.partial(_do, config, pictures, cache, checkpoint))
 
 
 def _do(
-    config: Config, pictures: Pictures, cache: Cache, on_epoch: Callable[[Epoch], None]
+    config: Config,
+    pictures: Pictures,
+    cache: Cache,
+    checkpoint: Checkpoint,
+    on_epoch: Callable[[Epoch], None],
 ) -> Done:
-    trained = learn(config, pictures, cache, on_epoch)
+    trained = learn(config, pictures, cache, on_epoch, checkpoint)
     if not Augmentation(config.augment).is_safe_in_threads:
         # What is written is written beside the training of the next run.
         artifacts.shared_sheets(config, pictures, cache)
@@ -99,17 +125,30 @@ def _do(
         metrics=_metrics(pictures, trained),
         tags=trained.checks,
         write_artifacts=functools.partial(artifacts.write, config, pictures, trained, cache),
+        when_kept=checkpoint.remove,
     )
 
 
 def _identify(fingerprint: str, config: Config, pictures: Pictures) -> Identity:
-    weights = model.weights_digest(config.model) if config.transfer.pretrained else "none"
-    return Identity(fingerprint, pictures.digest, weights)
+    is_pretrained = config.transfer.pretrained
+    weights = model.weights_digest(config.model) if is_pretrained else "none"
+    # Where stages are trained, it matters which: some networks are cut otherwise than they were.
+    by_stages = is_pretrained and (
+        config.transfer.trained == "stages" or config.transfer.stage_epochs > 0
+    )
+    stages = model.new_stages(config.model) if by_stages else ""
+    return Identity(fingerprint, pictures.digest, weights, stages)
 
 
-def _open_log(study: Study, asked: AskedRun, config: Config, tags: Mapping[str, str]) -> RunLog:
+def _open_log(
+    study: Study,
+    asked: AskedRun,
+    config: Config,
+    tags: Mapping[str, str],
+    run_id: str | None = None,
+) -> RunLog:
     params = {**asked.levels, **leaves(config)}
-    return RunLog(study.client, study.experiment_id, asked.name, params, tags)
+    return RunLog(study, asked.name, params, tags, run_id)
 
 
 def _both(

@@ -97,6 +97,12 @@ class Schedule(Protocol):
     def before(self, at: Moment) -> None:
         """Set them for the step at this moment."""
 
+    def state(self) -> dict[str, Any]:
+        """What it remembers of the steps before."""
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned."""
+
 
 def schedule(part: Part, optimizer: optim.Optimizer) -> Schedule:
     """The schedule of an optimizer.
@@ -131,6 +137,12 @@ class _Shares:
         for group, start in zip(self._optimizer.param_groups, self._start, strict=True):
             group["lr"] = start * share
 
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load(self, state: dict[str, Any]) -> None:
+        pass
+
 
 class _Torchs:
     def __init__(self, scheduler: optim.lr_scheduler.LRScheduler) -> None:
@@ -139,3 +151,9 @@ class _Torchs:
     def before(self, at: Moment) -> None:
         if at.step and at.step % at.steps_per_epoch == 0:
             self._scheduler.step()
+
+    def state(self) -> dict[str, Any]:
+        return dict(self._scheduler.state_dict())
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._scheduler.load_state_dict(state)

@@ -7,7 +7,8 @@ and in the same order under every level and seed,
 - whether the answer was right: a sequence of n booleans, or of 0 and 1; or
 - a mapping with `correct` as above; or with `labels` and `predicted`, sequences of n names; or
   with `labels` and `probabilities`, shape (n, n_classes), whose columns `classes` names. It may
-  also have `examples`, n names, and `metrics`, numbers that are logged.
+  also have `scores`, n numbers of which the larger is the better, which `report.metric=score`
+  compares; `examples`, n names; and `metrics`, numbers that are logged.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import torch
 from omegaconf import OmegaConf
 
 from ablation import targets
-from ablation.config import Config, as_yaml
+from ablation.config import Config, as_yaml, nested
 from ablation.errors import ConfigError
 from ablation.parts import Part
 from ablation.study.grid import AskedRun
@@ -36,6 +37,11 @@ from ablation.training.fit import Epoch
 from ablation.training.predictions import Predictions
 from ablation.training.work import Done, Work
 
+#: What a function may return.
+KEYS = (
+    *("correct", "labels", "predicted", "probabilities", "classes"),
+    *("scores", "examples", "metrics"),
+)
 #: The class of a right answer, and that of a wrong one, where only these are known.
 RIGHT, WRONG = "right", "wrong"
 
@@ -51,7 +57,7 @@ def _do(config: Config, on_epoch: Callable[[Epoch], None]) -> Done:
     start = time.perf_counter()
     with _seeded(config.seed):
         train = targets.made("task", _taken(config.task))
-        returned = train(OmegaConf.create(asdict(config)), config.seed)
+        returned = train(OmegaConf.create(nested(config)), config.seed)
     seconds = time.perf_counter() - start
     said, metrics = understood(returned, config.task[TARGET])
     right = [a == b for a, b in zip(said.labels, said.predicted, strict=True)]
@@ -100,10 +106,9 @@ def understood(returned: Any, name: str) -> tuple[Predictions, dict[str, float]]
     """
     given = dict(returned) if isinstance(returned, Mapping) else {"correct": returned}
     where = f"task.{TARGET}: {name}: returned"
-    known = {"correct", "labels", "predicted", "probabilities", "classes", "examples", "metrics"}
-    if unknown := set(given) - known:
+    if unknown := set(given) - set(KEYS):
         raise ConfigError(
-            f"{where} {', '.join(sorted(map(str, unknown)))}; takes {', '.join(known)}"
+            f"{where} {', '.join(sorted(map(str, unknown)))}; takes {', '.join(KEYS)}"
         )
     metrics = {str(key): float(value) for key, value in given.get("metrics", {}).items()}
     if "correct" in given:
@@ -112,7 +117,8 @@ def understood(returned: Any, name: str) -> tuple[Predictions, dict[str, float]]
         said = _from_labels(given, where)
     else:
         raise ConfigError(f"{where} neither whether each answer was right nor labels and answers")
-    return _named(said, given.get("examples"), where), metrics
+    said = _named(said, given.get("examples"), where)
+    return _scored(said, given.get("scores"), where), metrics
 
 
 def _from_correct(correct: Any, where: str) -> Predictions:
@@ -170,7 +176,20 @@ def _named(said: Predictions, examples: Sequence[Any] | None, where: str) -> Pre
         raise ConfigError(
             f"{where} {len(names)} examples; {len(said.labels)} different names wanted"
         )
-    return Predictions(names, said.labels, said.predicted, said.classes, said.probabilities)
+    return replace(said, pictures=names)
+
+
+def _scored(said: Predictions, scores: Any, where: str) -> Predictions:
+    if scores is None:
+        return said
+    values = np.asarray(scores, dtype=np.float32)
+    if values.shape != (len(said.labels),):
+        raise ConfigError(
+            f"{where} scores of shape {values.shape}; one for each of {len(said.labels)} examples"
+        )
+    if not np.isfinite(values).all():
+        raise ConfigError(f"{where} scores that are not finite")
+    return replace(said, scores=values)
 
 
 def _write(config: Config, said: Predictions, row: Epoch, folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ablation import randomness
 from ablation.config import Config
 from ablation.network.device import Compute
 from ablation.network.transfer import Parts
@@ -66,7 +67,7 @@ class Trainer:
             The sum of the losses over the pictures, and how many were classified correctly, each
             as it was seen; both as tensors without dimensions.
         """
-        self.parts.train()
+        self.parts.train(self.n_steps // n + 1)
         loss_sum = torch.zeros((), device=self.compute.device)
         n_right = torch.zeros((), device=self.compute.device)
         for x, labels in batches:
@@ -92,6 +93,37 @@ class Trainer:
             self._average.update(self.parts.above)
         self.n_steps += 1
         return loss.detach(), logits.detach()
+
+    def state(self) -> dict[str, Any]:
+        """All that the steps to come depend on, beside the config: tensors and plain values."""
+        return {
+            "above": self.parts.above.state_dict(),
+            "optimizer": self.optimizer.torchs.state_dict(),
+            "applied": self.optimizer.applied,
+            "schedule": self._schedule.state(),
+            "average": self._average.state_dict() if self._average else {},
+            "own": {name: one.state_dict() for name, one in self._with_state().items()},
+            "n_steps": self.n_steps,
+            "draws": randomness.state(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned after some epoch."""
+        self.parts.above.load_state_dict(state["above"])
+        self.optimizer.torchs.load_state_dict(state["optimizer"])
+        self.optimizer.applied = state["applied"]
+        self._schedule.load(state["schedule"])
+        if self._average:
+            self._average.load_state_dict(state["average"])
+        for name, one in self._with_state().items():
+            one.load_state_dict(state["own"][name])
+        self.n_steps = state["n_steps"]
+        randomness.restore(state["draws"])
+
+    def _with_state(self) -> dict[str, Any]:
+        """The loss and the penalty, where they are modules or the like and have a state."""
+        parts = {"loss": self._loss, "penalty": self.penalty}
+        return {name: part for name, part in parts.items() if hasattr(part, "state_dict")}
 
     @torch.no_grad()
     def penalty_value(self) -> float:

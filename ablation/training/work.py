@@ -18,12 +18,14 @@ class Done:
         metrics: the run's final ones.
         tags: what was checked in training.
         write_artifacts: writes the files into a folder that it is given.
+        when_kept: is called once all of it is on disk.
     """
 
     accuracy: float
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     write_artifacts: Callable[[Path], None]
+    when_kept: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ def logging() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         client = store.connect(f"sqlite:///{folder}/mlflow.db")
         study = store.open_study(client, "s")
-        log = runlog.RunLog(client, study.experiment_id, "run", {"a": 1}, {})
+        log = runlog.RunLog(study, "run", {"a": 1}, {})
         log.wait()
 
         def epoch() -> None:

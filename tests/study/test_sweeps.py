@@ -81,7 +81,7 @@ def test_an_interval_needs_a_sweeper_that_chooses(interval: str, multirun: bool)
     ("sweep", "levels"),
     [
         ("transfer=glob(f*)", ("frozen", "frozen_moving", "full")),
-        ("transfer=glob(*,exclude=*a*)", ("frozen", "frozen_moving", "full")),
+        ("transfer=glob(*,exclude=*a*)", ("frozen", "frozen_moving", "full", "lpft")),
         ("transfer=choice(full,frozen)", ("full", "frozen")),
         ("transfer=sort(scratch,full)", ("full", "scratch")),
     ],

@@ -1,7 +1,10 @@
 """Runs of a few seconds, for tests that train."""
 
+import contextlib
+
 import torch
 
+from ablation import randomness
 from ablation.config import Config
 from ablation.network import device, model, preprocessing, transfer
 from ablation.network.cpu.install import install
@@ -10,6 +13,7 @@ from ablation.network.transfer import Parts
 from ablation.pictures import data
 from ablation.study import grid
 from ablation.training.cache import Cache
+from ablation.training.checkpoint import Checkpoint
 from ablation.training.examples import Examples, examples_of
 from ablation.training.fit import Epoch, Fit, fit
 
@@ -49,4 +53,26 @@ def trained(
         assert config.data.size is not None
         install(parts.above, parts.below, config.data.size)
     rows: list[Epoch] = []
-    return network, parts, fit(parts, examples, config, compute, rows.append), rows
+    with randomness.seeded(randomness.TRAINING, config.seed):
+        return network, parts, fit(parts, examples, config, compute, rows.append), rows
+
+
+class KilledError(Exception):
+    """Ends a training between two epochs."""
+
+
+def cut_off(config: Config, after: int, checkpoint: Checkpoint) -> Fit:
+    """A training that ends after an epoch, and the same one that goes on, in another network."""
+
+    def end(row: Epoch) -> None:
+        # The state of the epoch before has been written, as when a process is killed.
+        if row["epoch"] == after:
+            raise KilledError
+
+    _, parts, examples, compute = built(config)
+    with contextlib.suppress(KilledError), randomness.seeded(randomness.TRAINING, config.seed):
+        fit(parts, examples, config, compute, end, checkpoint)
+    assert checkpoint.path.is_file()
+    _, parts, examples, compute = built(config)
+    with randomness.seeded(randomness.TRAINING, config.seed):
+        return fit(parts, examples, config, compute, lambda row: None, checkpoint)

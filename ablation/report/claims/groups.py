@@ -180,7 +180,8 @@ def table_of_scores(cell: Cell, answers: Answers, metric: Metric) -> NDArray[Any
     except KeyError as error:
         raise ConfigError(
             f"report.metric={metric.key}: runs of the cell ({cell_name(cell.levels)}) kept no "
-            "probabilities, as an earlier version did; accuracy and balanced_accuracy need none"
+            + ("scores" if metric.key == "score" else "probabilities, as an earlier version did")
+            + "; accuracy and balanced_accuracy need none"
         ) from error
 
 

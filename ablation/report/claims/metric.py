@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ablation import targets
+
 #: Chosen where the classes of the evaluated pictures differ in size by more than this factor.
 MOST_UNEQUAL = 1.5
 
@@ -67,5 +69,22 @@ METRICS: Mapping[str, Metric] = {
         Metric("balanced_accuracy", "balanced accuracy", is_share=True, lower_is_better=False),
         Metric("log_loss", "log loss", is_share=False, lower_is_better=True),
         Metric("brier", "Brier score", is_share=False, lower_is_better=True),
+        Metric("score", "score", is_share=False, lower_is_better=False),
     )
 }
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of a name of the config, or of a person's own function by its dotted path.
+
+    Such a function has the larger values for the better predictions, unless it has an attribute
+    `lower_is_better` that is true.
+
+    Raises:
+        ConfigError: there is no such function.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    is_lower = bool(getattr(targets.found(name), "lower_is_better", False))
+    label = name.rpartition(".")[2].replace("_", " ")
+    return Metric(name, label, is_share=False, lower_is_better=is_lower)

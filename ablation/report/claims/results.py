@@ -15,7 +15,7 @@ from ablation.report.claims.claim import Levels, Rules
 from ablation.report.claims.findings import Findings, findings
 from ablation.report.claims.groups import table_of_scores
 from ablation.report.claims.looks import planned_looks
-from ablation.report.claims.metric import ACCURACY, METRICS, MOST_UNEQUAL, Metric
+from ablation.report.claims.metric import ACCURACY, METRICS, MOST_UNEQUAL, Metric, metric_of
 from ablation.report.claims.price import Price
 from ablation.report.claims.statistics import MeanAccuracy, mean_interval
 from ablation.report.claims.tuning import tuning_of
@@ -179,7 +179,7 @@ def _cells(
     """The cells with their runs' answers; runs whose answers are not finite count as diverged."""
     while True:
         cells, diverged_cells = cell_formation.form(found)
-        both = _answers(evidence, found, cells)
+        both = _answers(evidence, found, cells, config.metric)
         diverged = both[0].diverged | both[1].diverged
         if not diverged:
             return found, (cells, diverged_cells), both
@@ -189,7 +189,7 @@ def _cells(
 def _metric(config: ReportConfig, answers: Answers) -> Metric:
     """What is compared: if nothing is asked for, it depends on the sizes of the classes."""
     if config.metric is not None:
-        return METRICS[config.metric]
+        return metric_of(config.metric)
     is_unequal = any(imbalance(labels) > MOST_UNEQUAL for labels in answers.labels)
     return METRICS["balanced_accuracy"] if is_unequal else ACCURACY
 
@@ -242,12 +242,15 @@ def _originals(evidence: Evidence, compared: Sequence[Findings]) -> dict[str, Pi
     return found
 
 
-def _answers(evidence: Evidence, found: Runs, cells: Sequence[Cell]) -> tuple[Answers, Answers]:
+def _answers(
+    evidence: Evidence, found: Runs, cells: Sequence[Cell], metric: str | None
+) -> tuple[Answers, Answers]:
     """What the runs of the cells answered: the validation pictures, and those held back."""
     shown = found.table[found.table.run_id.isin({run for cell in cells for run in cell.run_ids})]
     held_back = shown[integrity.column(shown, "metrics.test_accuracy").notna()]
+    own = metric if metric is not None and metric not in METRICS else None
     return (
-        answers.answers(evidence, shown),
+        answers.answers(evidence, shown, own_metric=own),
         answers.answers(evidence, held_back, HELD_BACK),
     )
 

@@ -12,7 +12,7 @@ from ablation.report.evidence import scores
 from ablation.report.evidence.scores import Scores
 from ablation.report.evidence.source import VALIDATION, Evidence
 from ablation.training import predictions
-from ablation.training.predictions import Predictions
+from ablation.training.predictions import SCORE, Predictions
 
 #: Runs whose probabilities are in memory together.
 AT_ONCE = 64
@@ -33,8 +33,9 @@ class Answers:
             same class in all runs: of shape (n_pictures,), in the order of `right`.
         classes: each number in `predicted` → the class's name.
         diverged: ids of the runs whose probabilities are not finite.
-        losses: run id → "log_loss" and "brier" of each picture, of shape (n_pictures,), in the
-            order of `right`; empty where the probabilities were not kept.
+        losses: run id → "log_loss", "brier" and a person's own metric of each picture, of shape
+            (n_pictures,), in the order of `right`, where the probabilities were kept; and "score",
+            where a run of one's own has one.
         scores: run id → its scores over all pictures.
     """
 
@@ -51,13 +52,19 @@ class Answers:
     classes: Mapping[int, str] = field(default_factory=dict)
 
 
-def answers(evidence: Evidence, table: pd.DataFrame, split: str = VALIDATION) -> Answers:
+def answers(
+    evidence: Evidence, table: pd.DataFrame, split: str = VALIDATION, own_metric: str | None = None
+) -> Answers:
     """Read the per-picture predictions of every run in the table.
 
     Args:
         evidence: on the study.
         table: the runs, as `runs.as_table` gives them.
         split: VALIDATION or HELD_BACK.
+        own_metric: the dotted path of a person's own function that scores each picture.
+
+    Raises:
+        ConfigError: that function can't be used.
     """
     unreadable: dict[str, str] = {}
     right: dict[str, NDArray[np.bool_]] = {}
@@ -83,7 +90,12 @@ def answers(evidence: Evidence, table: pd.DataFrame, split: str = VALIDATION) ->
         if not _is_finite(said):
             diverged.add(run_id)
             continue
-        losses[run_id] = {name: loss[order] for name, loss in scores.of_pictures(said).items()}
+        of_pictures = scores.of_pictures(said)
+        if own_metric is not None and of_pictures:
+            of_pictures[own_metric] = scores.by(own_metric, said)
+        if said.scores is not None:
+            of_pictures[SCORE] = said.scores
+        losses[run_id] = {name: loss[order] for name, loss in of_pictures.items()}
         scored[run_id] = scores.of_run(said)
     return Answers(
         right,

@@ -11,7 +11,8 @@ Parquet, which most data tools read. It holds no code. Version 1 has these membe
 `predictions.parquet`, `test_predictions.parquet`: of every finished run, a row for each picture:
     `run` (its place in `runs`, from 0), `picture`, `label`, `predicted`, `classes` (the place of
     its list, -1 where that is not known), `probabilities` (of each of these classes, exact) or, of
-    runs of earlier versions, `confidence` (the predicted class's, rounded).
+    runs of earlier versions, `confidence` (the predicted class's, rounded); `score`, that a run of
+    one's own gave to the example, else null.
 `history.parquet`: a row for each run and epoch: `run`, `epoch`, and each metric, null where it
     was not logged.
 
@@ -112,9 +113,13 @@ class Archived:
             flat = part.column("probabilities").combine_chunks().flatten()
             probabilities = flat.to_numpy().reshape(part.num_rows, len(classes))
         if not classes:
-            confidence = part.column("confidence").to_numpy()
+            given = part.column("confidence").to_numpy()
+            confidence = None if np.isnan(given).all() else given
+        scores = None
+        if "score" in part.column_names and part.column("score").null_count == 0:
+            scores = part.column("score").to_numpy()
         pictures, labels, predicted = (part.column(name).to_pylist() for name in WORDS)
-        return Predictions(pictures, labels, predicted, classes, probabilities, confidence)
+        return Predictions(pictures, labels, predicted, classes, probabilities, confidence, scores)
 
     def histories(self, run_ids: Collection[str]) -> Found[History]:
         """Runs' metrics by epoch."""

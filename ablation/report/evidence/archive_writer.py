@@ -194,7 +194,7 @@ def _schema_of_predictions() -> "pa.Schema":
         {
             "run": pa.int32(), "picture": words, "label": words, "predicted": words,
             "classes": pa.int32(), "confidence": pa.float64(),
-            "probabilities": pa.list_(pa.float32()),
+            "score": pa.float32(), "probabilities": pa.list_(pa.float32()),
         }
     )  # fmt: skip
 
@@ -225,11 +225,16 @@ def _columns(
         "predicted": [name for one in said.values() for name in one.predicted],
         "classes": np.repeat(of, sizes),
         "confidence": np.concatenate(confidence),
+        "score": [score for one in said.values() for score in _scores(one)],
         "probabilities": pa.ListArray.from_arrays(
             pa.array(offsets, pa.int32()),
             pa.array(np.concatenate(flat) if flat else np.zeros(0, np.float32)),
         ),
     }
+
+
+def _scores(said: Predictions) -> list[float | None]:
+    return [None] * len(said.pictures) if said.scores is None else said.scores.tolist()
 
 
 def _write_histories(evidence: Evidence, places: Mapping[str, int], path: Path) -> dict[str, str]:

@@ -45,6 +45,8 @@ def _files(folder: str | None, names: Collection[str]) -> Iterator[Content]:
     if folder is None:
         return
     root = Path(folder).expanduser().resolve()
+    if root.is_file():  # of a table, whose paths are relative to its folder
+        root = root.parent
     for name in names:
         path = (root / name).resolve()
         # A name comes from an artifact, which need not be ours.

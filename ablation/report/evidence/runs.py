@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ablation import first_version
-from ablation.config import SCHEMA
+from ablation.config import LATER, SCHEMA
 from ablation.report.evidence.source import Evidence
 from ablation.study import ledger as ledgers
 from ablation.study.ledger import Ledger, Plan
@@ -104,6 +104,11 @@ def finished_and_diverged(table: pd.DataFrame, diverged: pd.DataFrame) -> pd.Dat
     return pd.concat(parts, ignore_index=True) if len(parts) > 1 else (*parts, table)[0]
 
 
+def _params(run: Run) -> dict[str, str]:
+    """A run's params, with those that runs of earlier versions lack."""
+    return {**{key: str(value) for key, value in LATER.items()}, **first_version.params(run.params)}
+
+
 def as_table(runs: Iterable[Run]) -> pd.DataFrame:
     """One row for each run, oldest first, with the columns above."""
     rows = [
@@ -111,7 +116,7 @@ def as_table(runs: Iterable[Run]) -> pd.DataFrame:
             "run_id": run.id,
             "name": run.name,
             "seed": int(run.params.get(REPLICATES, 0)),
-            **{f"params.{key}": value for key, value in first_version.params(run.params).items()},
+            **{f"params.{key}": value for key, value in _params(run).items()},
             **{f"metrics.{key}": value for key, value in run.metrics.items()},
             **{f"tags.{key}": value for key, value in run.tags.items()},
         }

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation import targets
+from ablation.errors import ConfigError, first_line
 from ablation.training.predictions import Predictions
 
 Floats = NDArray[np.float32]
@@ -82,6 +84,37 @@ def of_pictures(said: Predictions) -> dict[str, Floats]:
     log_loss = -np.log(clipped[rows, true])
     brier = np.sum(chances**2, axis=1) - 2 * chances[rows, true] + 1
     return {"log_loss": log_loss.astype(np.float32), "brier": brier.astype(np.float32)}
+
+
+def by(target: str, said: Predictions) -> Floats:
+    """Each picture's score by a function of a person's own.
+
+    Args:
+        target: its dotted path. It is called with the true classes, indices of shape (n,), and the
+            probabilities, of shape (n, n_classes), and returns n numbers.
+        said: what the run predicted, with its probabilities.
+
+    Raises:
+        ConfigError: there is no such function, it failed, or it returned something else.
+    """
+    assert said.probabilities is not None
+    at = {name: n for n, name in enumerate(said.classes)}
+    true = np.array([at[label] for label in said.labels])
+    score = targets.found(target)
+    try:
+        found = np.asarray(score(true, said.probabilities.astype(np.float64)), dtype=np.float32)
+    # Whatever a person's own code raises.
+    except Exception as error:
+        raise ConfigError(
+            f"report.metric={target}: {type(error).__name__}: {first_line(error)}"
+        ) from error
+    if found.shape != true.shape or not np.isfinite(found).all():
+        raise ConfigError(
+            f"report.metric={target}: returned an array of shape {found.shape}"
+            + ("" if found.shape != true.shape else " with values that are not finite")
+            + f"; one finite number for each of the {len(true)} pictures is wanted"
+        )
+    return found
 
 
 def balanced(right: NDArray[np.bool_], labels: Sequence[str]) -> NDArray[np.float64]:

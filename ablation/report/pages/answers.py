@@ -124,8 +124,10 @@ def _best_cell(results: Results, group: Findings) -> str:
             f"{cell_name(anchor)}, which was not chosen by its result."
         )
     by_verdict: dict[Verdict, list[Cell]] = {"different": [], "same": [], "open": []}
+    alike: list[Cell] = []
     for cell in others:
-        by_verdict[verdict(cell.levels)].append(cell)
+        is_alike = cell.levels in beside and bool(beside[cell.levels].same)
+        (alike if is_alike else by_verdict[verdict(cell.levels)]).append(cell)
     if len(by_verdict["different"]) == len(others):
         return f"{start}. It is better than every other cell."
     parts = []
@@ -135,6 +137,7 @@ def _best_cell(results: Results, group: Findings) -> str:
         )
     within = results.metric.amount(results.config.difference)
     for cells, relation in (
+        (alike, "it was right on the same pictures as"),
         (by_verdict["same"], f"it is the same within {within} as"),
         (by_verdict["open"], "it is open whether it is better than"),
     ):

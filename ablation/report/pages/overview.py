@@ -73,12 +73,14 @@ DEFINITIONS = {
         "the mean squared error of its probabilities on the validation pictures, summed over the "
         "classes,"
     ),
+    "score": "the mean of the scores that the task gave to its examples",
 }
 
 
 def _definition(metric: Metric) -> str:
     better = "; good values are low; it is taken" if metric.lower_is_better else ""
-    return f"A run's {metric.label} is {DEFINITIONS[metric.key]}{better}"
+    own = f"the mean over the validation pictures of `{metric.key}`"
+    return f"A run's {metric.label} is {DEFINITIONS.get(metric.key, own)}{better}"
 
 
 def best_validation(metric: Metric) -> str:

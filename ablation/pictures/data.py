@@ -4,7 +4,8 @@ Imports no torch, so that a wrong folder or an unreadable picture is answered at
 """
 
 import functools
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -105,13 +106,12 @@ def load(config: DataConfig, keep_gb: float = 2.0) -> Pictures:
     settings = {key: value for key, value in asdict(config).items() if key not in VIEW_SETTINGS}
     if config.source == "digits":
         settings["size"] = config.size or sources.DIGITS_SIZE
-    hashable = ((key, tuple(v) if isinstance(v, list) else v) for key, v in settings.items())
-    return _load(tuple(hashable), keep_gb)
+    return _load(json.dumps(settings, sort_keys=True), keep_gb)
 
 
 @functools.lru_cache(maxsize=2)
-def _load(settings: tuple[tuple[str, object], ...], keep_gb: float) -> Pictures:
-    config = DataConfig(**dict(settings))  # type: ignore[arg-type]
+def _load(settings: str, keep_gb: float) -> Pictures:
+    config = DataConfig(**json.loads(settings))
     source = sources.find(config)
     classes, found = tuple(source.classes), source.splits
     if config.train_pictures or config.val_pictures:
@@ -119,9 +119,16 @@ def _load(settings: tuple[tuple[str, object], ...], keep_gb: float) -> Pictures:
     splits: dict[str, Split] = {}
     for name, pictures in found.items():
         used = sum(split.bytes for split in splits.values())
-        splits[name] = Split(pictures, keep_gb * 1e9 - used, Reading.of(config))
+        skips = config.on_bad == "skip"
+        splits[name] = Split(pictures, keep_gb * 1e9 - used, Reading.of(config), skips=skips)
     unreadable = [line for split in splits.values() for line in split.unreadable]
-    if unreadable:
+    skipped = []
+    if unreadable and config.on_bad == "skip":
+        n = len(unreadable)
+        said = "1 picture is" if n == 1 else f"{n:,} pictures are"
+        skipped = [f"{said} left out (data.on_bad=skip), such as {unreadable[0]}"]
+        _refuse_empty(splits, classes)
+    elif unreadable:
         raise DataError(listed(unreadable, "picture can't be read", "pictures can't be read"))
     copied = remarks.copies(splits)
     remarks.refuse_two_labels(copied, classes)
@@ -131,5 +138,14 @@ def _load(settings: tuple[tuple[str, object], ...], keep_gb: float) -> Pictures:
         splits["val"],
         splits.get("test"),
         (*source.notes, *remarks.notes(splits, classes, copied)),
-        tuple(remarks.warnings(splits, classes, copied)),
+        (*skipped, *remarks.warnings(splits, classes, copied)),
     )
+
+
+def _refuse_empty(splits: Mapping[str, Split], classes: Sequence[str]) -> None:
+    for name, split in splits.items():
+        there = set(split.labels.tolist())
+        lacking = [of for label, of in enumerate(classes) if label not in there]
+        if not there or (name == "train" and lacking):
+            of = f" of {', '.join(lacking[:6])}" if there else ""
+            raise DataError(f"data.on_bad=skip: no picture{of} in {name} can be read")

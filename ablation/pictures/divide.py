@@ -65,6 +65,8 @@ def hold_out(
     from sklearn.model_selection import train_test_split
 
     labels = [picture.label for picture in pictures]
+    if isinstance(size, float) and any(picture.group is not None for picture in pictures):
+        return _hold_out_groups(pictures, size, seed, key)
     try:
         rest, held = train_test_split(
             range(len(pictures)), test_size=size, stratify=labels, random_state=seed
@@ -75,3 +77,32 @@ def hold_out(
             f"in each part ({error})"
         ) from error
     return [pictures[i] for i in sorted(rest)], [pictures[i] for i in sorted(held)]
+
+
+def _hold_out_groups(
+    pictures: list[Picture], share: float, seed: int, key: str
+) -> tuple[list[Picture], list[Picture]]:
+    """As `hold_out`, with the pictures of a group in one part: the share is met roughly.
+
+    Of the divisions into 1 / share parts by whole groups, scikit-learn's `StratifiedGroupKFold`
+    takes one whose parts have nearly the same shares of the classes.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    labels = [picture.label for picture in pictures]
+    groups = [picture.name if picture.group is None else picture.group for picture in pictures]
+    folds = StratifiedGroupKFold(max(round(1 / share), 2), shuffle=True, random_state=seed)
+    try:
+        rest, held = next(folds.split(labels, labels, groups))
+    except ValueError as error:
+        raise DataError(
+            f"{key}={share:g}: the {len(set(groups))} groups of {len(pictures)} pictures can't be "
+            f"divided so ({error})"
+        ) from error
+    lacking = set(labels) - {labels[at] for at in rest}
+    if lacking:
+        raise DataError(
+            f"{key}={share:g}: the {len(set(groups))} groups can't be divided so that each class "
+            "has pictures to train on; take another data.split_seed or share"
+        )
+    return [pictures[at] for at in sorted(rest)], [pictures[at] for at in sorted(held)]

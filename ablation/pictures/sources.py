@@ -1,4 +1,4 @@
-"""Where pictures come from: scikit-learn's digits, a folder, or an archive from the network.
+"""Where pictures come from: scikit-learn's digits, a folder, a table, or an archive.
 
 Imports no torch, so that a wrong folder is answered at once.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ablation.config import DataConfig, chosen
-from ablation.pictures import folders
+from ablation.pictures import folders, table
 from ablation.pictures.divide import divide, hold_out
 from ablation.pictures.split import Picture
 
@@ -45,7 +45,9 @@ def find(config: DataConfig) -> Source:
         DownloadError: the archive can't be had.
     """
     found: Callable[[DataConfig], Source]
-    found = {"digits": _digits, "folder": _folder, "archive": _archive}[config.source]
+    found = {"digits": _digits, "folder": _folder, "archive": _archive, "table": _table}[
+        config.source
+    ]
     return found(config)
 
 
@@ -86,16 +88,32 @@ def _folder(config: DataConfig) -> Source:
         split: [Picture(p.relative_to(root).as_posix(), label, p.read_bytes) for p, label in files]
         for split, files in found.splits.items()
     }
+    return Source(found.classes, _divided(splits, config), found.notes)
+
+
+def _table(config: DataConfig) -> Source:
+    """The pictures that a table lists."""
+    found = table.find(_root(config), config.columns)
+    splits = {
+        split: [Picture(row.name, row.label, row.path.read_bytes, row.group) for row in rows]
+        for split, rows in found.splits.items()
+    }
+    return Source(found.classes, _divided(splits, config), found.notes)
+
+
+def _divided(splits: dict[str, list[Picture]], config: DataConfig) -> dict[str, list[Picture]]:
+    """The splits that a source has, and those that are made of its pictures to train."""
     if "train" not in splits:
-        splits = divide(splits[""], config, config.test_fraction)
-    elif "val" not in splits:
+        return divide(splits[""], config, config.test_fraction)
+    if "val" not in splits:
         test_fraction = 0.0 if "test" in splits else config.test_fraction
-        splits = {**splits, **divide(splits["train"], config, test_fraction)}
-    elif config.test_fraction and "test" not in splits:
-        splits["train"], splits["test"] = hold_out(
+        return {**splits, **divide(splits["train"], config, test_fraction)}
+    if config.test_fraction and "test" not in splits:
+        train, test = hold_out(
             splits["train"], config.test_fraction, config.split_seed, "data.test_fraction"
         )
-    return Source(found.classes, splits, found.notes)
+        return {**splits, "train": train, "test": test}
+    return splits
 
 
 def _root(config: DataConfig) -> Path:

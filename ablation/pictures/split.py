@@ -22,11 +22,13 @@ class Picture:
         name: its path below the root.
         label: the index of its class.
         read: returns the bytes of its file.
+        group: what it belongs to, such as a patient; pictures of one group are in one split.
     """
 
     name: str
     label: int
     read: Callable[[], bytes]
+    group: str | None = None
 
 
 class Split:
@@ -44,7 +46,12 @@ class Split:
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], keep_bytes: float, reading: Reading | None = None
+        self,
+        pictures: Sequence[Picture],
+        keep_bytes: float,
+        reading: Reading | None = None,
+        *,
+        skips: bool = False,
     ) -> None:
         """Decode all pictures.
 
@@ -53,10 +60,9 @@ class Split:
             keep_bytes: how many bytes of decoded pictures are kept; the others are decoded again
                 whenever they are used.
             reading: how the values in a file become pixels.
+            skips: whether pictures that can't be decoded are left out.
         """
-        self.names = [picture.name for picture in pictures]
-        self.labels = np.array([picture.label for picture in pictures], dtype=np.int64)
-        self._pictures = pictures
+        self._pictures: list[Picture] = []
         self._reading = reading or Reading()
         self._kept: list[Pixels | None] = []
         self.contents: list[str] = []
@@ -66,9 +72,13 @@ class Split:
         with ThreadPoolExecutor() as threads:
             decoded = process.results(threads, self._read_and_decode, pictures)
             for picture, (content, result) in zip(pictures, decoded, strict=True):
-                self.contents.append(content)
                 if isinstance(result, str):
                     self.unreadable.append(f"{picture.name}: {result}")
+                    if skips:
+                        continue
+                self._pictures.append(picture)
+                self.contents.append(content)
+                if isinstance(result, str):
                     self._kept.append(None)
                     self.facts.append(None)
                     continue
@@ -76,6 +86,8 @@ class Split:
                 self.bytes += pixels.nbytes
                 self._kept.append(pixels if self.bytes <= keep_bytes else None)
                 self.facts.append(facts)
+        self.names = [picture.name for picture in self._pictures]
+        self.labels = np.array([picture.label for picture in self._pictures], dtype=np.int64)
         self.keys = np.array([int(content[:16], 16) for content in self.contents], dtype=np.uint64)
         lines = zip(self.names, self.labels.tolist(), self.contents, strict=True)
         self.digest = digest([repr(self._reading), *(repr(line) for line in lines)])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ablation import checks, process, session
+from ablation import checks, locks, process, session
 from ablation import config as schema
 from ablation.config import chosen
 from ablation.errors import ConfigError, brief
@@ -19,13 +19,20 @@ from ablation.session import Session
 from ablation.study import grid, hydra_insides, rounds
 from ablation.study.grid import Grid
 from ablation.study.ledger import Ledger, exit_code, ledger, plan_of
-from ablation.tracking import artifacts, plans, runlog, store, view
+from ablation.study.record import Run as Record
+from ablation.tracking import artifacts, outbox, plans, runlog, store, view
+from ablation.tracking.origin import is_own
+from ablation.tracking.patience import AwayError
 from ablation.tracking.store import Study
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from ablation.report import Written
+
+
+#: Between two looks at the runs of other commands.
+WAIT_SECONDS = 1.0
 
 
 def launch(asked: Grid, arguments: Sequence[str]) -> int:
@@ -49,10 +56,10 @@ def launch(asked: Grid, arguments: Sequence[str]) -> int:
     checks.check_places(asked, uri)
     _print_lines(console, (f"note: {note}" for note in asked.notes))
     _print_lines(console, checks.pictures(asked.configs))
-    study = _open_study(asked, uri)
+    study = _open_study(asked, uri, console)
     _print_lines(console, checks.networks(asked.configs))
     with _reporting_an_early_end(asked, study, console):
-        _run(asked.launched, console)
+        _run_all(asked, asked.launched, study, console)
     if asked.is_sweep:
         written = _write_report(asked, study)
         if asked.auto:
@@ -70,7 +77,7 @@ def _print_lines(console: Console, lines: Iterable[str]) -> None:
         console.print(line, markup=False)
 
 
-def _open_study(asked: Grid, uri: str) -> Study:
+def _open_study(asked: Grid, uri: str, console: Console) -> Study:
     """The study in the store, with its plan and its saved view.
 
     Raises:
@@ -81,7 +88,9 @@ def _open_study(asked: Grid, uri: str) -> Study:
     session.tell_workers(asked.n_runs)
     client = store.connect(uri)
     try:
-        study = store.open_study(client, asked.study)
+        results, patience = Path(asked.base.results), float(asked.base.tracking.patience)
+        study = store.open_study(client, asked.study, results, patience)
+        n_delivered = outbox.deliver_waiting(study)
         store.close_dead(client, study.experiment_id)
         view.save_view(client, study.experiment_id, asked.axes)
         for part in asked.launched if asked.is_complete else ():
@@ -93,7 +102,55 @@ def _open_study(asked: Grid, uri: str) -> Study:
         raise ConfigError(
             f"tracking.uri={uri}: the MLflow store can't be used ({brief(error)})"
         ) from error
+    if n_delivered:
+        n = "1 run" if n_delivered == 1 else f"{n_delivered} runs"
+        console.print(f"delivered {n} that an earlier command could not log", markup=False)
     return study
+
+
+def _run_all(asked: Grid, parts: Sequence[Grid], study: Study, console: Console) -> None:
+    """Launch every run, and wait for those that another command is training.
+
+    A run that the other command leaves unfinished, because it was killed, is trained here.
+
+    Args:
+        asked: all runs of the command.
+        parts: those that are launched now.
+        study: in the store.
+        console: where the waiting is told.
+    """
+    _run(parts, console)
+    while asked.runs and _wait_for_others(asked, study, console):
+        book = ledger([], _records(study))
+        left = _wanted(asked, book) & set(book.failed)
+        if not any(book.failed[fingerprint].status == "KILLED" for fingerprint in left):
+            return
+        _run(parts, console)
+
+
+def _wait_for_others(asked: Grid, study: Study, console: Console) -> bool:
+    """Wait while other commands train runs of this one; whether there was anything to wait for."""
+    wanted = {run.fingerprint for run in asked.runs}
+    has_waited = False
+    while True:
+        study.patience(store.close_dead, study.client, study.experiment_id)
+        query = "attributes.status = 'RUNNING'"
+        running = [
+            run
+            for run in study.patience(store.search, study.client, study.experiment_id, query)
+            if run.data.tags.get("fingerprint") in wanted and not is_own(run.data.tags)
+        ]
+        if not running:
+            return has_waited
+        if not has_waited:
+            n = "1 run" if len(running) == 1 else f"{len(running)} runs"
+            console.print(f"waiting for {n} that another command is training", markup=False)
+        has_waited = True
+        time.sleep(WAIT_SECONDS)
+
+
+def _records(study: Study) -> list[Record]:
+    return [store.as_record(run) for run in store.search(study.client, study.experiment_id)]
 
 
 def _run(asked: Sequence[Grid], console: Console) -> None:
@@ -154,7 +211,7 @@ def _add_seeds(
         runs += [run for part in parts for run in part.runs]
         known = replace(asked, runs=tuple(runs), n_runs=len(runs))
         with _reporting_an_early_end(known, study, console):
-            _run(parts, console)
+            _run_all(known, parts, study, console)
         written = _write_report(asked, study)
     return replace(asked, runs=tuple(runs), n_runs=len(runs)), written
 
@@ -207,9 +264,24 @@ def _write_report(asked: Grid, study: Study) -> "Written":
     from ablation import report
     from ablation.report.evidence.store import Stored
 
-    try:
+    def write() -> "Written":
         evidence = Stored(study.client, asked.study)
         return report.write(evidence, Path(asked.base.results), asked.base.report)
+
+    try:
+        # Another command of the same study may write its report now.
+        with locks.alone(Path(asked.base.results) / asked.study):
+            return study.patience(write)
+    except AwayError as error:
+        n = sum(1 for _ in study.outbox.glob("*")) if study.outbox.is_dir() else 0
+        kept = (
+            f"{n} finished {'run is' if n == 1 else 'runs are'} kept in {study.outbox}; "
+            if n
+            else ""
+        )
+        raise ConfigError(
+            f"{error}; {kept}the same command goes on when it is back, and writes the report"
+        ) from error
     # Hours of training may lie behind it: whatever stopped the report, they are not lost.
     except Exception as error:
         again = shlex.join(["python", "-m", "ablation.report", f"study={asked.study}"])
@@ -256,7 +328,7 @@ def _wanted(asked: Grid, book: Ledger) -> set[str]:
 
 def _look_at_run(asked: Grid, study: Study) -> _Result:
     """What became of a single run, which has no report."""
-    runs = store.search(study.client, study.experiment_id)
+    runs = study.patience(store.search, study.client, study.experiment_id)
     book = _ledger(asked, runs)
     newest = {finished[0].id for finished in book.finished.values()}
     finished = [run for run in runs if run.info.run_id in newest]

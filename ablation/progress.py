@@ -97,13 +97,14 @@ class Progress:
     def run_ended(self, outcome: "Outcome") -> None:
         """The run has ended."""
         self._n_ended += 1
-        if outcome.status != "skipped" and self._run_start is not None:
+        if outcome.status in ("finished", "failed") and self._run_start is not None:
             self._n_trained += 1
             self._spent += time.monotonic() - self._run_start
         self._run_start = None
         words = {
             "finished": f"best val {outcome.best_val_accuracy or 0:.1%}",
             "skipped": f"best val {outcome.best_val_accuracy or 0:.1%} (had finished before)",
+            "elsewhere": "is being trained by another command",
             "failed": f"[red]failed[/red]: {escape(outcome.error)}",
         }
         line = f"{self._which(self._n_ended)}  {escape(outcome.name)}  {words[outcome.status]}"

@@ -4,6 +4,7 @@ import functools
 import os
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -17,6 +18,8 @@ from ablation.study import grid, hydra_insides
 from ablation.study.grid import AskedRun, Grid
 from ablation.study.hydra_insides import Job
 from ablation.tracking import store
+from ablation.tracking.patience import Patience
+from ablation.tracking.store import Study
 
 if TYPE_CHECKING:
     from ablation.training.cache import Cache
@@ -42,6 +45,7 @@ class Session:
         self._asked = asked
         self._progress = progress
         self._cache: Cache | None = None
+        self._opened: Study | None = None
         # Runs whose results may still be on their way to the store, the oldest first.
         self._unwritten: list[Outcome] = []
 
@@ -68,11 +72,7 @@ class Session:
             asked = self._run_of(job, composed)
             name, config = asked.name, asked.config
             progress.run_started(name, config.epochs)
-            # The store's pool of connections is shared with the thread that writes.
-            with process.uninterrupted():
-                client = store.connect(store.resolve_uri(config.tracking.uri))
-                study = store.open_study(client, str(config.study))
-            outcome = run.train(asked, study, self._shared(config), progress.epoch)
+            outcome = run.train(asked, self._study(config), self._shared(config), progress.epoch)
         # A setting that a sweeper chose, a store that went away: the other runs may still succeed.
         except Exception as error:
             if process.is_stopped():
@@ -109,6 +109,22 @@ class Session:
         """The run as the grid has it, else made from the composed config."""
         planned = (part.run_of(job) for part in self._asked)
         return next(filter(None, planned), None) or grid.composed_run(job, composed)
+
+    def _study(self, config: Config) -> Study:
+        """Where the runs are logged: the same for all runs of a command."""
+        if self._opened is None:
+            # The store's pool of connections is shared with the thread that writes.
+            with process.uninterrupted():
+                ask = Patience(config.tracking.patience)
+                client = ask(store.connect, store.resolve_uri(config.tracking.uri))
+                self._opened = ask(
+                    store.open_study,
+                    client,
+                    str(config.study),
+                    Path(config.results),
+                    config.tracking.patience,
+                )
+        return self._opened
 
     def _shared(self, config: Config) -> "Cache":
         """The cache of this process; its limit is the same for all runs of a command."""

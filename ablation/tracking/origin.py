@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,11 @@ import psutil
 
 from ablation.process import command_line
 
+#: The tag with the time of an owner's last sign of life, in seconds since 1970.
+HEARTBEAT = "heartbeat"
+#: After so many seconds without one a run's process counts as ended, where it can't be looked at.
+DEAD_SECONDS = 300.0
+
 
 def is_alive(tags: Mapping[str, str]) -> bool:
     """Whether the process that logs a run still exists; True where that can't be known.
@@ -23,13 +29,45 @@ def is_alive(tags: Mapping[str, str]) -> bool:
     Args:
         tags: of the run.
     """
-    if tags.get("host") != socket.gethostname() or "process" not in tags:
+    if "process" not in tags:
         return True
+    here = _machine()
+    if (
+        tags.get("host") != here["host"]
+        or tags.get("processes", here["processes"]) != (here["processes"])
+    ):
+        # Its processes can't be seen from here.
+        return HEARTBEAT not in tags or time.time() - float(tags[HEARTBEAT]) < DEAD_SECONDS
+    if tags.get("boot", here["boot"]) != here["boot"]:
+        return False
     pid, _, started = tags["process"].partition("@")
     try:
         return f"{psutil.Process(int(pid)).create_time():.2f}" == started
     except (psutil.NoSuchProcess, ValueError):
         return False
+
+
+def is_own(tags: Mapping[str, str]) -> bool:
+    """Whether a run is one of this process, or of a worker that it started.
+
+    Args:
+        tags: of the run.
+    """
+    here = psutil.Process()
+    own = {f"{one.pid}" for one in (here, *here.children(recursive=True))}
+    pid = tags.get("process", "").partition("@")[0]
+    return tags.get("host") == _machine()["host"] and pid in own
+
+
+@functools.cache
+def _machine() -> dict[str, str]:
+    """This machine's name, its start, and the namespace of its processes, as containers have."""
+    boot, processes = f"{psutil.boot_time():.0f}", ""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with contextlib.suppress(OSError):
+        processes = os.readlink("/proc/self/ns/pid")
+    return {"host": socket.gethostname(), "boot": boot, "processes": processes}
 
 
 def tags_of_origin() -> dict[str, str]:
@@ -41,7 +79,8 @@ def tags_of_origin() -> dict[str, str]:
         "code_commit": commit,
         "code_dirty": str(is_dirty).lower(),
         "versions": json.dumps(versions()),
-        "host": socket.gethostname(),
+        **_machine(),
+        HEARTBEAT: f"{time.time():.0f}",
         "process": f"{process.pid}@{process.create_time():.2f}",
         "mlflow.user": _user(),
         "mlflow.source.name": "python -m ablation",

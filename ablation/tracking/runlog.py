@@ -1,46 +1,55 @@
 """Logs one run to MLflow, in a thread of its own, so that no training step waits for the store."""
 
 import functools
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ablation import process
+from ablation.tracking import claims, outbox
+from ablation.tracking.claims import CLAIM, HELD
 from ablation.tracking.origin import tags_of_origin
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-#: The longest value of a param or tag that every store accepts.
-MAX_VALUE = 4_900
+from ablation.tracking.outbox import ARTIFACTS, MAX_VALUE, Record
+from ablation.tracking.patience import AwayError
+from ablation.tracking.store import Study
 
 
 class RunLog:
-    """One run in MLflow. Its methods return at once; one thread writes all in order."""
+    """One run in MLflow. Its methods return at once; one thread writes all in order.
+
+    A store that is away is waited for. If it does not come back in time, a run that finishes is
+    kept in the study's outbox, see `tracking.outbox`.
+    """
 
     def __init__(
         self,
-        client: "MlflowClient",
-        experiment_id: str,
+        study: Study,
         name: str,
         params: Mapping[str, object],
         tags: Mapping[str, str],
+        run_id: str | None = None,
     ) -> None:
         """
         Args:
-            client: of the store.
-            experiment_id: of the study.
+            study: where it is logged.
             name: of the run.
             params: its factors and its resolved config.
             tags: besides those that say where it comes from.
+            run_id: of the claim that becomes this run; without one it is created.
         """
-        self._client = client
-        self.run_id = ""
+        self._study = study
+        tags = {**tags_of_origin(), CLAIM: HELD, **tags}
+        self._record = Record(name, run_id or "", {k: str(v) for k, v in params.items()}, tags)
+        self._is_behind = False
         self._pending: list[Future[None]] = []
-        self._submit(self._start, experiment_id, name, params, {**tags_of_origin(), **tags})
+        self._submit(self._start)
+
+    @property
+    def run_id(self) -> str:
+        """MLflow's; empty until the run has been created."""
+        return self._record.run_id
 
     def epoch(self, row: Mapping[str, float]) -> None:
         """Log an epoch's metrics in one batch.
@@ -52,14 +61,15 @@ class RunLog:
             Exception: an earlier write failed, in the store's own way.
         """
         self._raise_early()
-        step, now = int(row["epoch"]), _now()
-        self._submit(self._log, {k: v for k, v in row.items() if k != "epoch"}, {}, step, now)
+        metrics = {key: value for key, value in row.items() if key != "epoch"}
+        self._submit(self._log, int(row["epoch"]), _now(), metrics)
 
     def finish(
         self,
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         write_artifacts: Callable[[Path], None],
+        when_kept: Callable[[], None] = lambda: None,
     ) -> None:
         """Log the artifacts, then the final metrics and tags, then mark the run as FINISHED.
 
@@ -67,12 +77,13 @@ class RunLog:
             metrics: the run's final ones.
             tags: what was checked in training.
             write_artifacts: writes the files into a folder that it is given.
+            when_kept: is called once the run can't be lost any more.
 
         Raises:
             Exception: an earlier write failed, in the store's own way.
         """
         self._raise_early()
-        self._submit(self._finish, metrics, tags, write_artifacts)
+        self._submit(self._finish, metrics, tags, write_artifacts, when_kept)
 
     def fail(self, status: str, error: str, details: str = "") -> None:
         """Mark the run as FAILED or KILLED.
@@ -104,53 +115,59 @@ class RunLog:
                 self._pending.remove(future)
                 future.result()
 
-    def _start(
-        self,
-        experiment_id: str,
-        name: str,
-        params: Mapping[str, object],
-        tags: Mapping[str, str],
-    ) -> None:
-        from mlflow.entities import Param
+    def _call(self, call: Callable[..., Any], *args: Any) -> Any:
+        """A call of the store; None where it is away, and what is logged only kept for later."""
+        if self._is_behind:
+            return None
+        try:
+            return self._study.patience(call, *args)
+        except AwayError:
+            self._is_behind = True
+            return None
 
-        run = self._client.create_run(
-            experiment_id, tags={k: v[:MAX_VALUE] for k, v in tags.items()}, run_name=name
-        )
-        self.run_id = run.info.run_id
-        entities = [Param(key, str(value)[:MAX_VALUE]) for key, value in params.items()]
-        for first in range(0, len(entities), 100):
-            self._client.log_batch(self.run_id, params=entities[first : first + 100])
+    def _start(self) -> None:
+        client, record = self._study.client, self._record
+        if not record.run_id:
+            record.run_id = self._call(outbox.create, client, self._study.experiment_id, record)
+            record.run_id = record.run_id or ""
+        self._call(outbox.log_params, client, record)
 
-    def _log(
-        self, metrics: Mapping[str, float], tags: Mapping[str, str], step: int, now: int
-    ) -> None:
-        from mlflow.entities import Metric, RunTag
-
-        self._client.log_batch(
-            self.run_id,
-            metrics=[Metric(key, float(value), now, step) for key, value in metrics.items()],
-            tags=[RunTag(key, value[:MAX_VALUE]) for key, value in tags.items()],
-        )
+    def _log(self, step: int, at: int, metrics: Mapping[str, float]) -> None:
+        self._record.rows.append((step, at, dict(metrics)))
+        self._call(outbox.log_metrics, self._study.client, self.run_id, metrics, step, at)
 
     def _finish(
         self,
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         write_artifacts: Callable[[Path], None],
+        when_kept: Callable[[], None],
     ) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            write_artifacts(Path(folder))
-            self._client.log_artifacts(self.run_id, folder)
-        self._log(metrics, tags, 0, _now())
-        self._client.set_terminated(self.run_id, "FINISHED")
+        record, study = self._record, self._study
+        folder = outbox.entry(study.outbox, record.name)
+        try:
+            write_artifacts(folder / ARTIFACTS)
+        except BaseException:
+            outbox.remove(folder)
+            raise
+        record.end = _now()
+        record.rows.append((0, record.end, {key: float(value) for key, value in metrics.items()}))
+        record.tags |= tags
+        outbox.save(record, folder)
+        when_kept()
+        # Where the store was away, it lacks more than the end; then the outbox is delivered later.
+        self._call(outbox.complete, study.client, record, folder)
+        claims.release(study.client, self.run_id)
 
     def _fail(self, status: str, error: str, details: str) -> None:
         if not self.run_id:
             return
-        self._log({}, {"error": error}, 0, _now())
+        client, now = self._study.client, _now()
+        self._call(client.set_tag, self.run_id, "error", error[:MAX_VALUE])
         if details:
-            self._client.log_text(self.run_id, details, "traceback.txt")
-        self._client.set_terminated(self.run_id, status)
+            self._call(client.log_text, self.run_id, details, "traceback.txt")
+        self._call(client.set_terminated, self.run_id, status, now)
+        claims.release(client, self.run_id)
 
 
 @functools.cache

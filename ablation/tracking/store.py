@@ -3,18 +3,24 @@
 A study is one flat experiment: MLflow's UI hides nested runs.
 """
 
+import contextlib
 import functools
 import logging
 import os
 import sqlite3
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablation import locks
 from ablation.errors import ConfigError, first_line
 from ablation.study import diverged
 from ablation.study.record import UNDER_WAY, Run
 from ablation.tracking import beside
 from ablation.tracking.origin import is_alive
+from ablation.tracking.patience import Patience
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient, entities
@@ -25,12 +31,25 @@ DEFAULT_URI = "sqlite:///mlflow.db"
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
 
+#: The folder, in that of a study's report, of results that are on their way to the store.
+OUTBOX = "outbox"
+
+
 @dataclass(frozen=True)
 class Study:
-    """Where the runs of a study are logged: a client of the store, and the experiment's id."""
+    """Where the runs of a study are logged.
+
+    Attributes:
+        client: of the store.
+        experiment_id: MLflow's of the study.
+        outbox: the folder of results that are on their way to the store.
+        patience: how long a store is waited for that is away.
+    """
 
     client: "MlflowClient"
     experiment_id: str
+    outbox: Path = Path(tempfile.gettempdir()) / "ablation-outbox"
+    patience: Patience = field(default_factory=Patience)
 
 
 class TrackingError(ConfigError):
@@ -65,16 +84,20 @@ def connect(uri: str) -> "MlflowClient":
     # Its messages on a new store (tables, migrations) are not for the users of this command.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It prints the whole traceback of an error that is told in a line here.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
+    file = beside.database(uri)
     try:
-        client = MlflowClient(tracking_uri=uri)
-        client.search_experiments(max_results=1)
+        # Two processes that create the tables of a SQLite store at once would both fail.
+        with locks.alone(file) if file else contextlib.nullcontext():
+            client = MlflowClient(tracking_uri=uri)
+            client.search_experiments(max_results=1)
     # Each kind of store fails in its own way.
     except Exception as error:
         raise TrackingError(
             f"tracking.uri={uri}: the MLflow store can't be used ({first_line(error)})"
         ) from error
-    file = beside.database(uri)
     if file is not None:
         beside.mend(file)
     return client
@@ -118,21 +141,22 @@ def find_study(client: "MlflowClient", study: str) -> "entities.Experiment":
     return experiment
 
 
-def open_study(client: "MlflowClient", study: str) -> Study:
+def open_study(
+    client: "MlflowClient", study: str, results: Path | None = None, patience: float = 300.0
+) -> Study:
     """The study in the store, created where there is none, so that runs can be logged to it.
 
-    Several processes must not create one at once: the first call comes before workers start.
-
     Args:
+        client: of the store.
         study: its name.
+        results: the folder of all reports, where results are kept until they are delivered; None
+            keeps them in a temporary folder.
+        patience: seconds that a store is waited for that is away.
 
     Raises:
         TrackingError: the study was deleted, or the store can't be written.
     """
-    experiment = client.get_experiment_by_name(study)
-    if experiment is None:
-        experiment_id = client.create_experiment(study, tags={"made_by": "ablation"})
-        experiment = client.get_experiment(experiment_id)
+    experiment = client.get_experiment_by_name(study) or _created(client, study)
     if experiment.lifecycle_stage != "active":
         raise TrackingError(
             f"study={study}: was deleted in MLflow; `mlflow experiments restore -x "
@@ -147,7 +171,22 @@ def open_study(client: "MlflowClient", study: str) -> Study:
         raise TrackingError(
             f"tracking.uri={client.tracking_uri}: the store can't be written ({error})"
         ) from error
-    return Study(client, experiment_id)
+    if results is None:
+        return Study(client, experiment_id, patience=Patience(patience))
+    return Study(client, experiment_id, results / study / OUTBOX, Patience(patience))
+
+
+def _created(client: "MlflowClient", study: str) -> "entities.Experiment":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_experiment(client.create_experiment(study, tags={"made_by": "ablation"}))
+    except MlflowException:
+        # Another process may have created it since.
+        experiment = client.get_experiment_by_name(study)
+        if experiment is None:
+            raise
+        return experiment
 
 
 def search(
@@ -212,15 +251,17 @@ def as_record(run: "entities.Run") -> Run:
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes two runs the same: config, pictures and weights."""
+    """What makes two runs the same: config, pictures and weights; and how the network is cut into
+    stages, where that matters and is not as it always was."""
 
     fingerprint: str
     data_digest: str
     weights_digest: str
+    stages: str = ""
 
     def tags(self) -> dict[str, str]:
         """The tags under which it is logged."""
-        return dict(vars(self))
+        return {key: value for key, value in vars(self).items() if value}
 
     def filter(self) -> str:
         """The query that finds the runs of this identity."""
@@ -232,8 +273,13 @@ def finished(
 ) -> "entities.Run | None":
     """The finished run of this identity that did not diverge, if the study has one."""
     query = f"{identity.filter()} and attributes.status = 'FINISHED'"
-    runs = client.search_runs([experiment_id], filter_string=query)
-    return next((run for run in runs if not diverged.reason(as_record(run))), None)
+    return first_finished(client.search_runs([experiment_id], filter_string=query))
+
+
+def first_finished(runs: "Iterable[entities.Run]") -> "entities.Run | None":
+    """The first of some runs that has finished and did not diverge."""
+    done = (run for run in runs if run.info.status == "FINISHED")
+    return next((run for run in done if not diverged.reason(as_record(run))), None)
 
 
 def _is_dead(run: "entities.Run") -> bool:

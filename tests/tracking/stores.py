@@ -28,7 +28,7 @@ def train(client: MlflowClient, name: str, study: str = "s") -> None:
     def write(folder: Path) -> None:
         (folder / "name.txt").write_text(name)
 
-    log = runlog.RunLog(client, store.open_study(client, study).experiment_id, name, {}, {})
+    log = runlog.RunLog(store.open_study(client, study), name, {}, {})
     log.finish({}, {}, write)
     log.wait()
 

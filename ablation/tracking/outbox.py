@@ -1,0 +1,197 @@
+"""Results on their way to the store: they are on disk before they are delivered, so none is lost.
+
+A run that has been trained is first written into a folder of its own, `run.json` and `artifacts/`,
+and then delivered. What can't be delivered, because the store is away or the process ends, stays
+there, and the next command of the study delivers it.
+"""
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablation.tracking import store
+from ablation.tracking.origin import HEARTBEAT, is_alive
+from ablation.tracking.store import Identity, Study
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+#: The file of a run, written last: a folder without it is of a run that was not finished.
+RUN, ARTIFACTS = "run.json", "artifacts"
+#: The longest value of a param or tag that every store accepts, and how many go at once.
+MAX_VALUE, MAX_ENTITIES = 4_900, 100
+#: In seconds.
+DAY = 86_400
+
+
+@dataclass
+class Record:
+    """All that is logged of a run.
+
+    Attributes:
+        name: of the run.
+        run_id: MLflow's; empty where it has not been created.
+        params: its factors and its resolved config.
+        tags: all of them.
+        rows: of each batch of metrics, its step, its time in ms since 1970, and the metrics.
+        end: when it ended, in ms since 1970.
+    """
+
+    name: str
+    run_id: str = ""
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    rows: list[tuple[int, int, dict[str, float]]] = field(default_factory=list)
+    end: int = 0
+
+
+def entry(outbox: Path, name: str) -> Path:
+    """A new folder for a run, with an empty folder for its artifacts."""
+    folder = outbox / f"{name[:60]}-{uuid.uuid4().hex[:8]}"
+    (folder / ARTIFACTS).mkdir(parents=True)
+    return folder
+
+
+def save(record: Record, folder: Path) -> None:
+    """Write a run's record: from here on it is delivered whatever happens to this process."""
+    fresh = folder / f"{RUN}.new"
+    fresh.write_text(json.dumps(asdict(record)))
+    fresh.replace(folder / RUN)
+
+
+def deliver_waiting(study: Study) -> int:
+    """Deliver what earlier commands could not, of processes that have ended.
+
+    Args:
+        study: whose outbox it is.
+
+    Returns:
+        How many runs were delivered. A run that has finished since is only removed.
+
+    Raises:
+        Exception: the store's own.
+    """
+    n_delivered = 0
+    for record, folder in waiting(study.outbox):
+        names = [item.name for item in fields(Identity) if item.name in record.tags]
+        identity = Identity(**{name: record.tags[name] for name in names})
+        if store.finished(study.client, study.experiment_id, identity) is not None:
+            remove(folder)
+            continue
+        deliver(study.client, study.experiment_id, record, folder)
+        n_delivered += 1
+    return n_delivered
+
+
+def deliver(client: "MlflowClient", experiment_id: str, record: Record, folder: Path) -> None:
+    """Log a run with everything that it has, as FINISHED, and remove its folder.
+
+    What the store has of it already is written again: the same values make no second entry.
+
+    Args:
+        client: of the store.
+        experiment_id: of the study.
+        record: of the run.
+        folder: of the run.
+
+    Raises:
+        Exception: the store's own.
+    """
+    if not record.run_id:
+        record.run_id = create(client, experiment_id, record)
+        save(record, folder)
+    log_params(client, record)
+    for step, at, metrics in record.rows[:-1]:
+        log_metrics(client, record.run_id, metrics, step, at)
+    complete(client, record, folder)
+
+
+def complete(client: "MlflowClient", record: Record, folder: Path) -> None:
+    """Log what a run has at its end, mark it as FINISHED, and remove its folder.
+
+    Raises:
+        Exception: the store's own.
+    """
+    from mlflow.entities import Metric, RunTag
+
+    client.log_artifacts(record.run_id, str(folder / ARTIFACTS))
+    step, at, metrics = record.rows[-1]
+    client.log_batch(
+        record.run_id,
+        metrics=[Metric(key, float(value), at, step) for key, value in metrics.items()],
+        tags=[RunTag(key, value) for key, value in shortened(record.tags).items()],
+    )
+    client.set_terminated(record.run_id, "FINISHED", record.end)
+    remove(folder)
+
+
+def create(client: "MlflowClient", experiment_id: str, record: Record) -> str:
+    """Create the run in the store; its id."""
+    run = client.create_run(experiment_id, tags=shortened(record.tags), run_name=record.name)
+    return str(run.info.run_id)
+
+
+def log_params(client: "MlflowClient", record: Record) -> None:
+    """Log the run's params and tags."""
+    from mlflow.entities import Param, RunTag
+
+    params = [Param(key, value) for key, value in shortened(record.params).items()]
+    tags = [RunTag(key, value) for key, value in shortened(record.tags).items()]
+    for first in range(0, max(len(params), 1), MAX_ENTITIES):
+        part = params[first : first + MAX_ENTITIES]
+        client.log_batch(record.run_id, params=part, tags=tags if first == 0 else [])
+
+
+def log_metrics(
+    client: "MlflowClient", run_id: str, metrics: Mapping[str, float], step: int, at: int
+) -> None:
+    """Log metrics in one batch.
+
+    Args:
+        client: of the store.
+        run_id: of the run.
+        metrics: by their names.
+        step: of all of them.
+        at: when they were measured, in ms since 1970.
+    """
+    from mlflow.entities import Metric
+
+    entities = [Metric(key, float(value), at, step) for key, value in metrics.items()]
+    client.log_batch(run_id, metrics=entities)
+
+
+def shortened(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as text that every store accepts."""
+    return {key: str(value)[:MAX_VALUE] for key, value in values.items()}
+
+
+def waiting(outbox: Path) -> Iterator[tuple[Record, Path]]:
+    """The runs that are to be delivered, of processes that have ended.
+
+    What a process left that ended before its run was written is removed after a day.
+
+    Args:
+        outbox: of a study.
+    """
+    for folder in sorted(outbox.glob("*")) if outbox.is_dir() else ():
+        file = folder / RUN
+        if not file.is_file():
+            if time.time() - folder.stat().st_mtime > DAY:
+                remove(folder)
+            continue
+        values = json.loads(file.read_text())
+        record = Record(**{**values, "rows": [tuple(row) for row in values["rows"]]})
+        if not is_alive({**record.tags, HEARTBEAT: f"{file.stat().st_mtime:.0f}"}):
+            yield record, folder
+
+
+def remove(folder: Path) -> None:
+    """Remove a run's folder, and the outbox once it is empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not any(folder.parent.glob("*")):
+        shutil.rmtree(folder.parent, ignore_errors=True)

@@ -1,0 +1,125 @@
+"""Commands that work on one study at the same time: each run is trained once."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from ablation.tracking import claims, origin, store
+from ablation.tracking.store import Identity
+
+GRID = [
+    *("-m", "transfer=frozen,scratch", "reg=l1,l2", "epochs=1"),
+    *("data.train_pictures=24", "data.val_pictures=20", "data.size=32"),
+]
+STUDY = "digits-transfer-reg"
+
+
+def started(folder: Path, *words: str) -> "subprocess.Popen[str]":
+    env = {**os.environ, "COLUMNS": "100", "PYTHONWARNINGS": "ignore"}
+    env.pop("MLFLOW_TRACKING_URI", None)
+    return subprocess.Popen(
+        [sys.executable, "-m", "ablation", *words],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def runs(folder: Path) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(STUDY)
+    return list(client.search_runs([experiment.experiment_id])) if experiment else []
+
+
+def test_two_identical_commands_on_a_cold_store_train_each_run_once(tmp_path: Path) -> None:
+    both = [started(tmp_path, *GRID) for _ in range(2)]
+    said = [one.communicate(timeout=300)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], "\n".join(said)
+    found = runs(tmp_path)
+    assert Counter(run.info.status for run in found) == {"FINISHED": 4}
+    assert len({run.data.tags["fingerprint"] for run in found}) == 4
+    assert "Traceback" not in "".join(said)
+
+
+def test_a_run_of_a_command_that_is_killed_is_trained_by_the_one_that_waits(tmp_path: Path) -> None:
+    store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    first = started(tmp_path, *GRID, "epochs=200")
+    while not any(run.info.status == "RUNNING" for run in runs(tmp_path)):
+        time.sleep(0.2)
+        assert first.poll() is None
+    # Short, so that its own runs soon are done and it has to wait.
+    words = ["transfer=frozen", "reg=l1"]
+    second = started(tmp_path, *GRID, "epochs=200", *words, f"study={STUDY}")
+    assert second.stdout is not None
+    heard = ""
+    while "waiting for 1 run" not in heard:
+        heard += second.stdout.readline()
+        assert second.poll() is None, heard
+    first.kill()
+    first.wait()
+    said, _ = second.communicate(timeout=300)
+    assert second.returncode == 0, said
+    done = [run for run in runs(tmp_path) if run.info.status == "FINISHED"]
+    assert [run.info.run_name for run in done] == ["frozen-l1-adam-s0"]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> store.Study:
+    return store.open_study(store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}"), "s")
+
+
+SAME = Identity("f", "d", "w")
+
+
+def test_a_run_that_another_process_holds_is_left_to_it(study: store.Study) -> None:
+    mine = claims.take(study, "run", SAME, rerun=False)
+    assert mine.run_id
+    study.client.set_tag(mine.run_id, claims.CLAIM, claims.HELD)
+    assert claims.take(study, "run", SAME, rerun=False) == claims.Claim()
+    (left,) = store.search(study.client, study.experiment_id)
+    assert left.info.run_id == mine.run_id
+
+
+def test_a_run_that_has_finished_meanwhile_is_not_trained_again(study: store.Study) -> None:
+    mine = claims.take(study, "run", SAME, rerun=False)
+    assert mine.run_id
+    study.client.set_terminated(mine.run_id, "FINISHED")
+    again = claims.take(study, "run", SAME, rerun=False)
+    assert again.finished is not None
+    assert again.finished.info.run_id == mine.run_id
+    assert claims.take(study, "run", SAME, rerun=True).run_id not in (None, mine.run_id)
+
+
+@pytest.mark.parametrize(
+    ("tags", "is_alive"),
+    [
+        ({}, True),
+        ({"host": "another", "heartbeat": "now"}, True),
+        ({"host": "another", "heartbeat": "long ago"}, False),
+        ({"processes": "pid:[1]", "heartbeat": "now"}, True),
+        ({"processes": "pid:[1]", "heartbeat": "long ago"}, False),
+        ({"boot": "before"}, False),
+        ({"process": "1@0.00"}, False),
+    ],
+)
+def test_an_owner_is_known_to_be_dead(tags: dict[str, str], is_alive: bool) -> None:
+    beats = {"now": f"{time.time():.0f}", "long ago": f"{time.time() - 400:.0f}"}
+    found = origin.tags_of_origin() | tags
+    found["heartbeat"] = beats.get(found["heartbeat"], found["heartbeat"])
+    assert origin.is_alive(found) == is_alive
+
+
+def test_a_claim_of_a_dead_owner_counts_for_nothing(study: store.Study) -> None:
+    mine = claims.take(study, "run", SAME, rerun=False)
+    assert mine.run_id
+    study.client.set_tag(mine.run_id, "process", "1@0.00")
+    assert claims.take(study, "run", SAME, rerun=False).run_id

@@ -104,6 +104,7 @@ class ReportConfig:
     baseline: dict[str, str] = setting({}, result=False)
     difference: float = setting(0.01, above=0, below=1, result=False)
     metric: str | None = setting(None, result=False)
+    compare: str = setting("all", choices=("all", "baseline"), result=False)
 
 
 #: What a report can be asked to compare, beside a person's own function.
@@ -140,6 +141,8 @@ class Config:
     cpu_kernels: bool = setting(True, result=False)
     precision: str = setting("auto", choices=("auto", "float32", "bfloat16"))
     rerun: bool = setting(False, result=False)
+    plan: bool = setting(False, result=False)
+    stop_on_failure: bool = setting(False, result=False)
     save_weights: bool = setting(True, result=False)
     results: str = setting("results", result=False)
     axes: list[str] = setting([], result=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ablation import checks, locks, process, session
+from ablation import checks, locks, process, session, standing
 from ablation import config as schema
 from ablation.config import chosen
 from ablation.errors import ConfigError, brief
@@ -20,7 +20,7 @@ from ablation.study import grid, hydra_insides, rounds
 from ablation.study.grid import Grid
 from ablation.study.ledger import Ledger, exit_code, ledger, plan_of
 from ablation.study.record import Run as Record
-from ablation.tracking import artifacts, outbox, plans, runlog, store, view
+from ablation.tracking import artifacts, beside, outbox, plans, runlog, store, view
 from ablation.tracking.origin import is_own
 from ablation.tracking.patience import AwayError
 from ablation.tracking.store import Study
@@ -53,6 +53,9 @@ def launch(asked: Grid, arguments: Sequence[str]) -> int:
     process.started()
     process.command_line(arguments)
     uri = store.resolve_uri(asked.base.tracking.uri)
+    if asked.base.plan:
+        _show_plan(asked, uri, console)
+        return 0
     checks.check_places(asked, uri)
     _print_lines(console, (f"note: {note}" for note in asked.notes))
     _print_lines(console, checks.pictures(asked.configs))
@@ -70,6 +73,28 @@ def launch(asked: Grid, arguments: Sequence[str]) -> int:
         result = _look_at_run(asked, study)
         _show_run(console, asked, uri, result)
     return result.exit_code
+
+
+def _show_plan(asked: Grid, uri: str, console: Console) -> None:
+    """Print the runs and what has become of each; nothing is written.
+
+    Raises:
+        ConfigError: the runs can't be known before, or the store can't be used.
+    """
+    if not asked.runs or asked.auto:
+        raise ConfigError("plan=true: here the runs are chosen by the results of earlier ones")
+    _print_lines(console, (f"note: {note}" for note in asked.notes))
+    book = ledger([], [])
+    file = beside.database(uri)
+    if file is None or file.is_file():
+        client = store.connect(uri)
+        experiment = client.get_experiment_by_name(asked.study)
+        if experiment is not None:
+            runs = store.search(client, experiment.experiment_id)
+            book = ledger([], [store.as_record(run) for run in runs])
+    found = standing.of_grid(asked, book)
+    console.print(standing.table(found, asked.study))
+    console.print(standing.summary(found, standing.seconds_of_run(book)), markup=False)
 
 
 def _print_lines(console: Console, lines: Iterable[str]) -> None:
@@ -229,6 +254,8 @@ def _reporting_an_early_end(asked: Grid, study: Study, console: Console) -> Iter
     except KeyboardInterrupt:
         _report_finished(asked, study, console)
         raise
+    except AwayError as error:
+        raise _away(error, study) from error
     # A worker that was killed, a sweeper that gave up; Hydra's own exits.
     except (Exception, SystemExit) as error:
         _report_finished(asked, study, console)
@@ -273,15 +300,7 @@ def _write_report(asked: Grid, study: Study) -> "Written":
         with locks.alone(Path(asked.base.results) / asked.study):
             return study.patience(write)
     except AwayError as error:
-        n = sum(1 for _ in study.outbox.glob("*")) if study.outbox.is_dir() else 0
-        kept = (
-            f"{n} finished {'run is' if n == 1 else 'runs are'} kept in {study.outbox}; "
-            if n
-            else ""
-        )
-        raise ConfigError(
-            f"{error}; {kept}the same command goes on when it is back, and writes the report"
-        ) from error
+        raise _away(error, study) from error
     # Hours of training may lie behind it: whatever stopped the report, they are not lost.
     except Exception as error:
         again = shlex.join(["python", "-m", "ablation.report", f"study={asked.study}"])
@@ -289,6 +308,17 @@ def _write_report(asked: Grid, study: Study) -> "Written":
             f"the report could not be written ({brief(error)}); the runs are in MLflow, "
             f"and `{again}` writes it again"
         ) from error
+
+
+def _away(error: AwayError, study: Study) -> ConfigError:
+    """The sentence that ends a command whose store did not come back."""
+    n = sum(1 for _ in study.outbox.glob("*")) if study.outbox.is_dir() else 0
+    kept = (
+        f"{n} finished {'run is' if n == 1 else 'runs are'} kept in {study.outbox}; " if n else ""
+    )
+    return ConfigError(
+        f"{error}; {kept}the same command goes on when it is back, and writes the report"
+    )
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ class Progress:
         words = {
             "finished": f"best val {outcome.best_val_accuracy or 0:.1%}",
             "skipped": f"best val {outcome.best_val_accuracy or 0:.1%} (had finished before)",
+            "left out": "left out, as an earlier run failed (stop_on_failure=true)",
             "elsewhere": "is being trained by another command",
             "failed": f"[red]failed[/red]: {escape(outcome.error)}",
         }

@@ -46,6 +46,7 @@ class Session:
         self._progress = progress
         self._cache: Cache | None = None
         self._opened: Study | None = None
+        self._has_failed = False
         # Runs whose results may still be on their way to the store, the oldest first.
         self._unwritten: list[Outcome] = []
 
@@ -72,12 +73,16 @@ class Session:
             asked = self._run_of(job, composed)
             name, config = asked.name, asked.config
             progress.run_started(name, config.epochs)
+            if self._has_failed and config.stop_on_failure:
+                progress.run_ended(run.Outcome(name, "left out"))
+                return None
             outcome = run.train(asked, self._study(config), self._shared(config), progress.epoch)
         # A setting that a sweeper chose, a store that went away: the other runs may still succeed.
         except Exception as error:
             if process.is_stopped():
                 raise KeyboardInterrupt from error
             outcome = run.Outcome(name, "failed", error=brief(error))
+        self._has_failed |= outcome.status == "failed"
         self._unwritten.append(outcome)
         if self._progress is None:
             # A launcher may end its worker at any time after the run's last line.

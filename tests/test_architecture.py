@@ -26,7 +26,7 @@ ROOMS = (
     ("report.claims",),
     ("report.pages",),
     ("report",),
-    ("launch", "session", "checks", "progress", "__main__"),
+    ("launch", "session", "checks", "progress", "standing", "watch", "study.__main__", "__main__"),
 )
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS = 400, 60, 6
 

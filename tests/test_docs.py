@@ -74,7 +74,7 @@ def test_every_page_is_in_the_navigation() -> None:
 
 def test_the_network_that_is_added_composes(tmp_path: Path) -> None:
     documents.write_files(PAGES["docs/extending.md"], tmp_path)
-    (path,) = tmp_path.glob("my_conf/model/*.yaml")
+    (path,) = tmp_path.glob("my_conf/model/resnet*.yaml")
     word = f"model={path.stem}"
     (run,) = grid.expand([word], multirun=False, config_dir=tmp_path / "my_conf").runs
     assert (run.config.model.name, run.levels["model"]) == (path.stem, path.stem)
@@ -110,16 +110,25 @@ def test_every_prediction_names_a_run_and_pictures(line: str) -> None:
     assert parser_of_predict().parse_args(shlex.split(line)[3:]).pictures
 
 
+@pytest.mark.parametrize("line", [*of("ablation.watch"), *of("ablation.study")])
+def test_every_command_on_a_study_is_understood(line: str, tmp_path: Path) -> None:
+    module, *words = shlex.split(line)[2:]
+    said = command(*words, module=module, cwd=tmp_path)
+    assert "usage:" not in said.err
+    assert "there is no such file" in said.err
+
+
 def test_every_other_command_is_known() -> None:
     """A command that no test looks at is found here."""
     checked = {*of("ablation"), *of("ablation.report"), *of("ablation.predict")}
+    checked |= {*of("ablation.watch"), *of("ablation.study")}
     others = {line for _, line in COMMANDS} - checked
     assert {line.partition(" ")[0] for line in others} <= {"pip", "mlflow", "python"}
     modules = {line for line in others if line.startswith("python")}
     assert modules == {
         "python -m tests.studies.calibration", "python -m tests.studies.grids", "python digit.py",
     }  # fmt: skip
-    for name in ("calibration", "grids"):
+    for name in ("calibration", "grids", "kills"):
         assert (ROOT / "tests" / "studies" / f"{name}.py").exists()
 
 

@@ -243,19 +243,21 @@ def staged(model: nn.Module, size: int) -> tuple[nn.Sequential, nn.Sequential]:
     """
     one = nn.Sequential()
     one.add_module("all", model)
-    first = _first_that_agrees(families.known_first(model), one, size) or one
+    wanted = _output(one, size)
+    first = _first_that_agrees(families.known_first(model), wanted, size) or one
     stages = first
     if first is one:
-        stages = _first_that_agrees(families.known_since(model), one, size) or one
+        stages = _first_that_agrees(families.known_since(model), wanted, size) or one
     if stages is not one and families.is_fine(model):
         stages = _by_resolution(stages, size)
     return _with_norms(stages), first
 
 
 def _first_that_agrees(
-    candidates: Iterator[families.Named], one: nn.Sequential, size: int
+    candidates: Iterator[families.Named], wanted: Tensor | None, size: int
 ) -> nn.Sequential | None:
-    while True:
+    """The first candidate that computes the same as the whole network, to the bit."""
+    while wanted is not None:
         try:
             named = next(candidates, None)
         # The network's parts are not what their names promise.
@@ -264,8 +266,10 @@ def _first_that_agrees(
         if named is None:
             return None
         stages = nn.Sequential(OrderedDict(named))
-        if _agree(one, stages, size):
+        found = _output(stages, size)
+        if found is not None and torch.equal(found, wanted):
             return stages
+    return None
 
 
 @torch.no_grad()
@@ -309,19 +313,17 @@ def _has_matrix(group: families.Named) -> bool:
 
 
 @torch.no_grad()
-def _agree(one: nn.Module, stages: nn.Module, size: int) -> bool:
-    """Whether the network cut into stages computes the same as the whole one."""
-    was_training = one.training
-    one.eval()
-    stages.eval()
+def _output(network: nn.Module, size: int) -> Tensor | None:
+    """What a network computes of one made-up view; None where it can't."""
+    was_training = network.training
+    network.eval()
     try:
-        agree = torch.equal(one(_probe(size)), stages(_probe(size)))
+        found = network(_probe(size))
     # A network for another size of views, or whose parts are not connected in this order.
     except (RuntimeError, AssertionError, ValueError, TypeError, AttributeError):
-        agree = False
-    one.train(was_training)
-    stages.train(was_training)
-    return agree
+        found = None
+    network.train(was_training)
+    return found if isinstance(found, Tensor) else None
 
 
 def _probe(size: int) -> Tensor:

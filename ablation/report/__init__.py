@@ -45,13 +45,16 @@ class Written:
         return exit_code(is_complete=self.is_complete, faults=faults)
 
 
-def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
+def write(
+    evidence: "Evidence", results: Path, config: ReportConfig, *, has_latex: bool = False
+) -> Written:
     """Write the report of a study, and beside it the evidence that it was made from.
 
     Args:
         evidence: on the study, from its store or from a file.
         results: the folder of the reports; this one goes into a folder of the study's name.
         config: the baseline levels, the searched settings, the difference that matters.
+        has_latex: whether the main tables are written in LaTeX, too.
 
     Raises:
         ConfigError: `report.baseline` or `report.nuisance` names what the study does not have, or
@@ -61,7 +64,7 @@ def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
     from ablation.report.claims import questions
     from ablation.report.claims.results import gather
     from ablation.report.evidence import archive, archive_writer
-    from ablation.report.pages import compose, csv_files, figures, render, replace, terminal
+    from ablation.report.pages import compose, csv_files, figures, latex, render, replace, terminal
 
     found = gather(evidence, config)
     page = compose.compose(found, figures.draw(found))
@@ -70,6 +73,8 @@ def write(evidence: "Evidence", results: Path, config: ReportConfig) -> Written:
     with replace.replaced(folder, own, last) as fresh:
         csv_files.save(found, fresh)
         render.save(page, fresh)
+        if has_latex or (folder / latex.NAME).exists():
+            latex.save(page, fresh)
         # What was kept on request must not stay as it was beside a newer report.
         if found.is_small or (folder / archive.NAME).exists():
             archive_writer.write(evidence, fresh / archive.NAME)

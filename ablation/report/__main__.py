@@ -36,11 +36,16 @@ KEYS = ("study", "report.", "tracking.uri", "results")
 def main() -> None:
     """The command; exits with the code above."""
     with process.command():
-        sys.exit(report(_parser().parse_args().overrides))
+        given = _parser().parse_args()
+        sys.exit(report(given.overrides, has_latex=given.latex))
 
 
-def report(overrides: Sequence[str]) -> int:
+def report(overrides: Sequence[str], *, has_latex: bool = False) -> int:
     """Check what was asked for, write the report, say where it is.
+
+    Args:
+        overrides: `key=value` words.
+        has_latex: whether the main tables are written in LaTeX, too.
 
     Raises:
         ConfigError: a mistake in the overrides, no such study, a store or a file that can't be
@@ -58,7 +63,7 @@ def report(overrides: Sequence[str]) -> int:
     places.check_results(config.results, evidence.study)
     process.imports_done()
     try:
-        written = report.write(evidence, Path(config.results), config.report)
+        written = report.write(evidence, Path(config.results), config.report, has_latex=has_latex)
     except OSError as error:
         raise ConfigError(
             f"results={config.results}: the report could not be written ({errors.brief(error)})"
@@ -176,6 +181,9 @@ def _parser() -> argparse.ArgumentParser:
         help="study=NAME or evidence=FILE, and any of report.baseline.FACTOR=LEVEL, "
         "report.metric=NAME, "
         "report.nuisance=[KEY,…], report.difference=POINTS/100, tracking.uri=URI, results=FOLDER",
+    )
+    parser.add_argument(
+        "--latex", action="store_true", help="write the ranking and the effects in LaTeX, too"
     )
     return parser
 

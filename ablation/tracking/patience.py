@@ -38,6 +38,10 @@ AWAY = (
     "max retries exceeded",
     "timed out",
     "database is locked",
+    "error code 500",
+    "error code 502",
+    "error code 503",
+    "error code 504",
 )
 
 
@@ -80,8 +84,8 @@ class Patience:
                     raise
                 left = self.seconds - (time.monotonic() - start)
                 if self._was_in_vain or left <= 0:
-                    self._was_in_vain = True
-                    raise AwayError(f"the MLflow store is away ({first_line(error)})") from error
+                    self._give_up(error)
+                    raise AwayError(f"the MLflow store is away ({reason(error)})") from error
                 self._begin(error)
                 time.sleep(min(wait, max(left, 0.01)))
                 wait = min(2 * wait, LONGEST_WAIT)
@@ -94,8 +98,17 @@ class Patience:
             if not self._is_away:
                 self._is_away = True
                 self._tell(
-                    f"the MLflow store is away ({first_line(error)}); waiting up to "
+                    f"the MLflow store is away ({reason(error)}); waiting up to "
                     f"{self.seconds:.0f} s for it"
+                )
+
+    def _give_up(self, error: Exception) -> None:
+        with self._lock:
+            if not self._was_in_vain:
+                self._was_in_vain = True
+                self._tell(
+                    f"the MLflow store is still away ({reason(error)}); the runs go on, and their "
+                    "results are kept until it is back"
                 )
 
     def _end(self) -> None:
@@ -112,17 +125,23 @@ def is_outage(error: BaseException) -> bool:
     Args:
         error: of a call of the store, with what caused it.
     """
-    texts, one = [], error
-    while True:
-        texts.append(f"{type(one).__name__}: {one}".lower())
-        cause = one.__cause__ or one.__context__
-        if cause is None or len(texts) > 8:
-            break
-        one = cause
-    said = "\n".join(texts)
+    said = _said(error)
     if any(words in said for words in LASTING):
         return False
-    status = getattr(error, "get_http_status_code", lambda: 0)()
-    is_server = "api request to" in texts[0] and any(f"error code {n}" in texts[0] for n in (
-        500, 502, 503, 504))  # fmt: skip
-    return is_server or any(words in said for words in AWAY) or (status == 503 and len(texts) == 1)
+    return any(words in said for words in AWAY)
+
+
+def reason(error: BaseException) -> str:
+    """In few words, why the store can't be reached."""
+    said = _said(error)
+    return next((words for words in AWAY if words in said), first_line(error))
+
+
+def _said(error: BaseException) -> str:
+    """The text of an error and of what caused it, in lower case."""
+    texts: list[str] = []
+    one: BaseException | None = error
+    while one is not None and len(texts) < 8:
+        texts.append(str(one).lower())
+        one = one.__cause__ or one.__context__
+    return "\n".join(texts)

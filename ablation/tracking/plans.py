@@ -34,15 +34,33 @@ def save_plan(client: "MlflowClient", experiment_id: str, plan: Plan) -> None:
         client.set_experiment_tag(experiment_id, f"{name}.runs.{index:04}", part)
 
 
+def forget(client: "MlflowClient", experiment: "Experiment", name: str) -> None:
+    """Remove a plan from a study.
+
+    Args:
+        client: of the store.
+        experiment: of the study.
+        name: the plan's id, see `by_id`.
+    """
+    for key in experiment.tags:
+        if key.startswith(f"plan.{name}."):
+            client.delete_experiment_tag(experiment.experiment_id, key)
+
+
 def plans(experiment: "Experiment") -> list[Plan]:
     """The plans that were saved with an experiment, one for each command."""
+    return list(by_id(experiment).values())
+
+
+def by_id(experiment: "Experiment") -> dict[str, Plan]:
+    """The plans that were saved with an experiment by their ids."""
     parts: dict[str, dict[str, str]] = defaultdict(lambda: {"axes": "", "runs": ""})
     for key, value in sorted(experiment.tags.items()):
         if key.startswith("plan."):
             _, name, kind, _ = key.split(".")
             parts[name][kind] += value
-    found = []
-    for part in parts.values():
+    found = {}
+    for name, part in parts.items():
         head = json.loads(part["axes"])
         prints = part["runs"]
         fingerprints = [
@@ -50,5 +68,5 @@ def plans(experiment: "Experiment") -> list[Plan]:
             for first in range(0, len(prints), FINGERPRINT_DIGITS)
         ]
         looks = tuple(head.get("looks", ()))  # An earlier version had none.
-        found.append(Plan(head["command"], head["axes"], fingerprints, looks))
+        found[name] = Plan(head["command"], head["axes"], fingerprints, looks)
     return found

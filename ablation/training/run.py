@@ -36,7 +36,7 @@ class Outcome:
     Attributes:
         name: of the run.
         status: finished, skipped (it had finished before), elsewhere (another command is training
-            it), or failed.
+            it), left out (an earlier run failed, and the rest is not wanted then), or failed.
         best_val_accuracy: 0..1, None where it failed.
         error: for a person, where it failed.
         log: the run in MLflow, which may still be being written; None where it was skipped.

@@ -34,12 +34,15 @@ class Rules:
             by n_looks. The look at which a claim's seeds end depends on the data, but at no look
             is a p-value below t / n_looks with a probability above t / n_looks where there is no
             difference, and so at all of them together with none above t (Bonferroni).
+        only_baseline: whether cells are compared with the one of the baseline levels only, and not
+            in all pairs: fewer claims, and so narrower intervals.
     """
 
     confidence: float = 0.95
     metric: Metric = ACCURACY
     difference: float = 0.01
     n_looks: int = 1
+    only_baseline: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from ablation.report.claims.claim import (
 )
 from ablation.report.claims.correction import holm
 from ablation.report.claims.drafts import (
+    ALL_PAIRS_UP_TO,
     LEAST_SEEDS,
     Draft,
     Grid,
@@ -80,7 +81,8 @@ def compare(
     """
     grid = Grid(cells, factors, seeds, baseline or {})
     prior = _prior(grid)
-    drafts = [*pairs_of(grid), *effects_of(grid), *interactions_of(grid)]
+    most = 0 if rules.only_baseline else ALL_PAIRS_UP_TO
+    drafts = [*pairs_of(grid, most), *effects_of(grid), *interactions_of(grid)]
     family = _Family(grid, prior, rules)
     claims = family.claims(drafts, _Digests(grid, predicted or {}))
     return Comparison(

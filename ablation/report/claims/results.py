@@ -212,7 +212,12 @@ def _reached(cell: Cell, answers: Answers, metric: Metric) -> NDArray[np.float64
 
 def _rules(found: Runs, config: ReportConfig, metric: Metric) -> Rules:
     n_looks = max(len(planned_looks(found.plans)), 1)
-    return Rules(metric=metric, difference=config.difference, n_looks=n_looks)
+    return Rules(
+        metric=metric,
+        difference=config.difference,
+        n_looks=n_looks,
+        only_baseline=config.compare == "baseline",
+    )
 
 
 def _held_back(cells: Sequence[Cell], answers: Answers) -> dict[Levels, NDArray[np.bool_]]:

@@ -119,8 +119,9 @@ def _best_cell(results: Results, group: Findings) -> str:
         assert anchor is not None
         is_open = first.levels in beside and verdict(first.levels) == "open"
         ending = "; whether it is better than the reference is open" if is_open else ""
+        why = "" if results.config.compare == "baseline" else "With this many cells, each"
         return (
-            f"{start}{ending}. With this many cells, each is compared with one only: the reference "
+            f"{start}{ending}. {why or 'Each cell'} is compared with one only: the reference "
             f"{cell_name(anchor)}, which was not chosen by its result."
         )
     by_verdict: dict[Verdict, list[Cell]] = {"different": [], "same": [], "open": []}

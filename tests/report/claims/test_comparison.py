@@ -45,6 +45,20 @@ def test_one_seed_makes_no_claim():
     assert len(found.cells) == 12
 
 
+def test_comparisons_with_the_baseline_alone_are_fewer_and_lose_less_to_the_correction():
+    cells, factors, seeds = study(frozen_is_better)
+    every = compare(cells, factors, seeds)
+    few = compare(cells, factors, seeds, rules=Rules(only_baseline=True))
+    usual = tuple(few.baseline[factor] for factor in factors)
+    assert [(c.a, c.b) for c in few.contrasts] == [(c, usual) for c in cells if c != usual]
+    assert [claim.found for claim in few.effects] == [claim.found for claim in every.effects]
+    of_pair = {frozenset((c.a, c.b)): c for c in every.contrasts}
+    for claim in few.contrasts:
+        other = of_pair[frozenset((claim.a, claim.b))]
+        assert claim.found.p_value == pytest.approx(other.found.p_value)
+        assert claim.corrected_p <= other.corrected_p + 1e-12
+
+
 def test_several_looks_share_the_probability_of_an_error():
     cells, factors, seeds = study(frozen_is_better)
     once = compare(cells, factors, seeds)

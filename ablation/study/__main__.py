@@ -1,0 +1,54 @@
+"""`python -m ablation.study plans|forget NAME`: what was asked of a study, and what no longer is.
+
+A plan that was mistyped keeps its study incomplete. Forgetting it removes what it asked for from
+the ledger; runs that were trained for it stay.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from ablation import process
+from ablation.errors import ConfigError
+from ablation.study.ledger import Plan
+from ablation.tracking import plans, store
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser("python -m ablation.study", description=__doc__)
+    parser.add_argument("--tracking-uri", help="of the store; else MLFLOW_TRACKING_URI, else here")
+    commands = parser.add_subparsers(dest="action", required=True)
+    listing = commands.add_parser("plans", help="list what was asked of a study")
+    listing.add_argument("study", metavar="NAME")
+    forgetting = commands.add_parser("forget", help="no longer ask for what a plan asked for")
+    forgetting.add_argument("study", metavar="NAME")
+    forgetting.add_argument("plan", metavar="PLAN", help="its id, as `plans` lists it")
+    given = parser.parse_args(arguments)
+    with process.command():
+        client = store.connect_existing(store.resolve_uri(given.tracking_uri), "--tracking-uri ")
+        experiment = store.find_study(client, given.study)
+        found = plans.by_id(experiment)
+        console = Console(highlight=False, soft_wrap=True)
+        if given.action == "plans":
+            console.print(_table(found))
+            return
+        if given.plan not in found:
+            known = ", ".join(found) or "none"
+            raise ConfigError(f"{given.plan}: {given.study} has no such plan; it has {known}")
+        plans.forget(client, experiment, given.plan)
+        n_runs = len(found[given.plan].fingerprints)
+        console.print(f"forgot {given.plan} ({n_runs} runs): {found[given.plan].command}")
+
+
+def _table(found: dict[str, Plan]) -> Table:
+    drawn = Table("plan", "runs", "command")
+    for name, plan in found.items():
+        drawn.add_row(name, str(len(plan.fingerprints)), plan.command)
+    return drawn
+
+
+if __name__ == "__main__":
+    main()

@@ -131,6 +131,8 @@ class Config:
     report: ReportConfig = field(default_factory=ReportConfig)
     study: str | None = setting(None, result=False)
     design: str = setting("full", choices=DESIGNS, result=False)
+    skip: list[Any] = setting([], result=False)
+    zip: list[Any] = setting([], result=False)
     seed: int = setting(0, least=0, most=MOST_SEED)
     budget: str | None = setting(None, result=False)
     most: int = setting(20, least=3, result=False)

@@ -66,3 +66,56 @@ def test_a_run_is_the_same_whichever_design_it_is_part_of() -> None:
 def test_what_makes_no_design_is_refused(words: list[str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         grid.expand(words, multirun=True)
+
+
+GRID = ["transfer=full,scratch", "reg=none,l2sp,l2", "seed=range(2)"]
+
+
+def varied(*words: str) -> list[tuple[str, ...]]:
+    asked = grid.expand([*GRID, *words], multirun=True)
+    found = [tuple(run.varied.values()) for run in asked.runs]
+    assert len(found) == len(set(found)) == asked.n_runs
+    # What Hydra launches is what is planned.
+    launched = [run.fingerprint for part in asked.launched for run in part.runs]
+    assert launched == [run.fingerprint for run in asked.runs]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rules", "left_out"),
+    [
+        ("[{transfer:scratch,reg:l2sp}]", {("scratch", "l2sp")}),
+        ("[{transfer:scratch,reg:[l2sp,l2]}]", {("scratch", "l2sp"), ("scratch", "l2")}),
+        ("[{reg:l2sp},{transfer:full,reg:none}]",
+         {("full", "l2sp"), ("scratch", "l2sp"), ("full", "none")}),
+    ],
+)  # fmt: skip
+def test_cells_that_fit_a_rule_are_left_out(rules: str, left_out: set[tuple[str, ...]]) -> None:
+    every = {cell[:-1] for cell in varied()}
+    found = varied(f"skip={rules}")
+    assert {cell[:-1] for cell in found} == every - left_out
+    assert len(found) == 2 * (6 - len(left_out))
+
+
+def test_factors_that_are_zipped_go_together() -> None:
+    words = ["optimizer.lr=1e-2,1e-3,1e-4", "zip=[[reg,optimizer.lr]]"]
+    found = {(reg, rate) for _, reg, _, rate in varied(*words)}
+    assert found == {("none", "0.01"), ("l2sp", "0.001"), ("l2", "0.0001")}
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("skip=[{transfr:scratch}]", "transfr is not compared (did you mean transfer?)"),
+        ("skip=[{transfer:scrach}]", "transfer is not scrach in any cell (did you mean scratch?)"),
+        ("skip=[transfer]", "skip: takes rules such as"),
+        ("skip=[{transfer:[full,scratch]}]", "skip: leaves no cell"),
+        ("zip=[[transfer,reg]]", "as many values of each; here transfer 2, reg 3"),
+        ("zip=[transfer]", "zip: takes groups of axes such as"),
+        ("zip=[[transfer,optimizer]]", "optimizer is not compared"),
+    ],
+)
+def test_a_rule_that_fits_nothing_is_an_error(word: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        grid.expand([*GRID, word], multirun=True)
+    assert said in str(error.value)

@@ -30,9 +30,9 @@ def test_a_study_is_watched_and_a_plan_that_was_mistyped_is_forgotten(tmp_path: 
     assert "3 runs: 2 finished, 1 diverged" in watched.out
     listed = command("plans", "s", module="ablation.study", cwd=tmp_path)
     (line,) = [one for one in listed.out.splitlines() if "1e30" in one]
-    name = line.replace("│", " ").split()[0]
+    name = line.split()[0]
     gone = command("forget", "s", name, module="ablation.study", cwd=tmp_path)
-    assert gone.out.startswith(f"forgot {name} (1 runs)"), gone.out + gone.err
+    assert gone.out.startswith(f"forgot {name} (1 run)"), gone.out + gone.err
     assert "1e30" not in command("plans", "s", module="ablation.study", cwd=tmp_path).out
     wrong = command("forget", "s", "nonsense", module="ablation.study", cwd=tmp_path)
     assert wrong.code == 1

@@ -8,11 +8,9 @@ import argparse
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from ablation import process
 from ablation.errors import ConfigError
-from ablation.study.ledger import Plan
 from ablation.tracking import plans, store
 
 
@@ -33,21 +31,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = plans.by_id(experiment)
         console = Console(highlight=False, soft_wrap=True)
         if given.action == "plans":
-            console.print(_table(found))
+            for name, plan in found.items():
+                n_runs = _count(len(plan.fingerprints))
+                console.print(f"{name}  {n_runs}  {plan.command}", markup=False)
             return
         if given.plan not in found:
             known = ", ".join(found) or "none"
             raise ConfigError(f"{given.plan}: {given.study} has no such plan; it has {known}")
         plans.forget(client, experiment, given.plan)
-        n_runs = len(found[given.plan].fingerprints)
-        console.print(f"forgot {given.plan} ({n_runs} runs): {found[given.plan].command}")
+        n_runs = _count(len(found[given.plan].fingerprints))
+        said = f"forgot {given.plan} ({n_runs}): {found[given.plan].command}"
+        console.print(said, markup=False)
 
 
-def _table(found: dict[str, Plan]) -> Table:
-    drawn = Table("plan", "runs", "command")
-    for name, plan in found.items():
-        drawn.add_row(name, str(len(plan.fingerprints)), plan.command)
-    return drawn
+def _count(n_runs: int) -> str:
+    """As "1 run", "12 runs"."""
+    return "1 run" if n_runs == 1 else f"{n_runs} runs"
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ HEAD = """# Studies that were killed
 `python -m tests.studies.kills results/reliability --kills {n}` makes this page. A study of four
 runs of six epochs, two of them of a whole network, was started in an empty folder, and its process
 group was killed with signal 9 after a random time; then the same command was given again.
-*Resumed*: the epochs at which runs went on that had been cut off. *Once*: whether every run
+*Resumed at*: the epochs at which runs went on that had been cut off. *Once*: whether every run
 finished exactly once. *Equal*: whether every history, metric by metric and epoch by epoch, is that
 of a study that was never killed, to the digit.
 
@@ -103,7 +103,7 @@ def moment(said: str, folder: Path) -> str:
     last = lines[-1]
     if not (folder / "mlflow.db").exists():
         return "the store was made"
-    if "run 4 of 4" in last:
+    if "run 4 of 4" in said:
         return "the report was written"
     if last.lstrip().startswith("epoch"):
         is_last = "epoch 6/6" in last

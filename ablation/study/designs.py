@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from ablation.config import DESIGNS
 from ablation.errors import ConfigError, nearest
 from ablation.study import overrides, rounds
@@ -18,6 +20,24 @@ Cell = tuple[str, ...]
 
 #: What all but the full design are; their names say how they are meant.
 FULL, *ONE_AT_A_TIME = DESIGNS
+
+
+def rules(base: DictConfig) -> tuple[list[dict[str, Any]], list[list[str]]]:
+    """The cells that are left out, and the axes that go together.
+
+    Args:
+        base: a composed config.
+
+    Raises:
+        ConfigError: they are not written as they are read.
+    """
+    given: Any = OmegaConf.to_container(OmegaConf.masked_copy(base, ["skip", "zip"]), resolve=True)
+    skip, zipped = given["skip"], given["zip"]
+    if not all(isinstance(rule, dict) and rule for rule in skip):
+        raise ConfigError("skip: takes rules such as 'skip=[{transfer:scratch,reg:l2sp}]'")
+    if not all(isinstance(group, list) and len(group) > 1 for group in zipped):
+        raise ConfigError("zip: takes groups of axes such as 'zip=[[model,optimizer.lr]]'")
+    return skip, zipped
 
 
 def grids(

@@ -167,7 +167,7 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         _refuse_together(base, auto, is_adaptive)
         grids: tuple[Mapping[str, tuple[str, ...]], ...] = (axes,)
         if is_sweep:
-            grids = tuple(designs.grids(axes, base.design, *_rules(base)))
+            grids = tuple(designs.grids(axes, base.design, *designs.rules(base)))
         by_grid = [() if is_adaptive else tuple(_runs(fixed, grid)) for grid in grids]
         runs = tuple(itertools.chain.from_iterable(by_grid))
         samples = sweepers.samples(swept, axes) if is_adaptive else ()
@@ -198,21 +198,6 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
 
 def _overrides(fixed: Sequence[str], axes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return (*fixed, *(f"{axis}={','.join(values)}" for axis, values in axes.items()))
-
-
-def _rules(base: DictConfig) -> tuple[list[dict[str, Any]], list[list[str]]]:
-    """The cells that are left out, and the axes that go together.
-
-    Raises:
-        ConfigError: they are not written as they are read.
-    """
-    given: Any = OmegaConf.to_container(OmegaConf.masked_copy(base, ["skip", "zip"]), resolve=True)
-    skip, zipped = given["skip"], given["zip"]
-    if not all(isinstance(rule, dict) and rule for rule in skip):
-        raise ConfigError("skip: takes rules such as 'skip=[{transfer:scratch,reg:l2sp}]'")
-    if not all(isinstance(group, list) and len(group) > 1 for group in zipped):
-        raise ConfigError("zip: takes groups of axes such as 'zip=[[model,optimizer.lr]]'")
-    return skip, zipped
 
 
 def _refuse_together(base: DictConfig, auto: Auto | None, is_adaptive: bool) -> None:

@@ -22,11 +22,23 @@ Cell = tuple[str, ...]
 FULL, *ONE_AT_A_TIME = DESIGNS
 
 
-def rules(base: DictConfig) -> tuple[list[dict[str, Any]], list[list[str]]]:
-    """The cells that are left out, and the axes that go together.
+def asked_for(
+    base: DictConfig, axes: Mapping[str, tuple[str, ...]]
+) -> tuple[Mapping[str, tuple[str, ...]], ...]:
+    """The full grids that a command's design and rules come to; `axes` alone where all is trained.
 
     Args:
         base: a composed config.
+        axes: what is swept → its values, in order.
+
+    Raises:
+        ConfigError: the design or a rule does not fit what is swept.
+    """
+    return tuple(grids(axes, base.design, *_rules(base)))
+
+
+def _rules(base: DictConfig) -> tuple[list[dict[str, Any]], list[list[str]]]:
+    """The cells that are left out, and the axes that go together.
 
     Raises:
         ConfigError: they are not written as they are read.

@@ -165,9 +165,7 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         fixed = (*(text for text in fixed if not text.startswith("study=")), *settled)
         is_adaptive = is_sweep and sweepers.is_adaptive(base)
         _refuse_together(base, auto, is_adaptive)
-        grids: tuple[Mapping[str, tuple[str, ...]], ...] = (axes,)
-        if is_sweep:
-            grids = tuple(designs.grids(axes, base.design, *designs.rules(base)))
+        grids = designs.asked_for(base, axes) if is_sweep else (axes,)
         by_grid = [() if is_adaptive else tuple(_runs(fixed, grid)) for grid in grids]
         runs = tuple(itertools.chain.from_iterable(by_grid))
         samples = sweepers.samples(swept, axes) if is_adaptive else ()
@@ -190,7 +188,7 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         notes=(*overrides.repeated(words), *unused.notes(given, configs, is_sweep=is_sweep)),
         auto=auto,
     )
-    if len(grids) == 1:
+    if grids == (axes,):
         return asked
     parts = (_part(asked, own, fixed, grid) for own, grid in zip(by_grid, grids, strict=True))
     return replace(asked, parts=tuple(parts))

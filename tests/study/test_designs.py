@@ -1,6 +1,7 @@
 """Which cells a design trains, and that Hydra is given each of them once."""
 
 import itertools
+import math
 
 import pytest
 
@@ -76,8 +77,11 @@ def varied(*words: str) -> list[tuple[str, ...]]:
     found = [tuple(run.varied.values()) for run in asked.runs]
     assert len(found) == len(set(found)) == asked.n_runs
     # What Hydra launches is what is planned.
-    launched = [run.fingerprint for part in asked.launched for run in part.runs]
-    assert launched == [run.fingerprint for run in asked.runs]
+    launched = [
+        (tuple(word.partition("=")[2].split(",")) for word in part.overrides[-len(part.axes) :])
+        for part in asked.launched
+    ]
+    assert len(found) == sum(math.prod(map(len, values)) for values in launched)
     return found
 
 
@@ -85,6 +89,7 @@ def varied(*words: str) -> list[tuple[str, ...]]:
     ("rules", "left_out"),
     [
         ("[{transfer:scratch,reg:l2sp}]", {("scratch", "l2sp")}),
+        ("[{reg:l2sp}]", {("full", "l2sp"), ("scratch", "l2sp")}),
         ("[{transfer:scratch,reg:[l2sp,l2]}]", {("scratch", "l2sp"), ("scratch", "l2")}),
         ("[{reg:l2sp},{transfer:full,reg:none}]",
          {("full", "l2sp"), ("scratch", "l2sp"), ("full", "none")}),

@@ -15,6 +15,7 @@ from ablation import config as schema
 from ablation.config import chosen
 from ablation.errors import ConfigError, brief
 from ablation.progress import Progress
+from ablation.report.claims.words import count
 from ablation.session import Session
 from ablation.study import grid, hydra_insides, rounds
 from ablation.study.grid import Grid
@@ -128,7 +129,7 @@ def _open_study(asked: Grid, uri: str, console: Console) -> Study:
             f"tracking.uri={uri}: the MLflow store can't be used ({brief(error)})"
         ) from error
     if n_delivered:
-        n = "1 run" if n_delivered == 1 else f"{n_delivered} runs"
+        n = count(n_delivered, "run")
         console.print(f"delivered {n} that an earlier command could not log", markup=False)
     return study
 
@@ -168,14 +169,15 @@ def _wait_for_others(asked: Grid, study: Study, console: Console) -> bool:
         if not running:
             return has_waited
         if not has_waited:
-            n = "1 run" if len(running) == 1 else f"{len(running)} runs"
+            n = count(len(running), "run")
             console.print(f"waiting for {n} that another command is training", markup=False)
         has_waited = True
         time.sleep(WAIT_SECONDS)
 
 
 def _records(study: Study) -> list[Record]:
-    return [store.as_record(run) for run in store.search(study.client, study.experiment_id)]
+    runs = study.patience(store.search, study.client, study.experiment_id)
+    return [store.as_record(run) for run in runs]
 
 
 def _run(asked: Sequence[Grid], console: Console) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ablation import process
 from ablation.errors import ConfigError
+from ablation.report.claims.words import count
 from ablation.tracking import plans, store
 
 
@@ -32,21 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         console = Console(highlight=False, soft_wrap=True)
         if given.action == "plans":
             for name, plan in found.items():
-                n_runs = _count(len(plan.fingerprints))
+                n_runs = count(len(plan.fingerprints), "run")
                 console.print(f"{name}  {n_runs}  {plan.command}", markup=False)
             return
         if given.plan not in found:
             known = ", ".join(found) or "none"
             raise ConfigError(f"{given.plan}: {given.study} has no such plan; it has {known}")
         plans.forget(client, experiment, given.plan)
-        n_runs = _count(len(found[given.plan].fingerprints))
+        n_runs = count(len(found[given.plan].fingerprints), "run")
         said = f"forgot {given.plan} ({n_runs}): {found[given.plan].command}"
         console.print(said, markup=False)
-
-
-def _count(n_runs: int) -> str:
-    """As "1 run", "12 runs"."""
-    return "1 run" if n_runs == 1 else f"{n_runs} runs"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ and then delivered. What can't be delivered, because the store is away or the pr
 there, and the next command of the study delivers it.
 """
 
+import contextlib
 import json
 import shutil
 import time
@@ -193,5 +194,6 @@ def waiting(outbox: Path) -> Iterator[tuple[Record, Path]]:
 def remove(folder: Path) -> None:
     """Remove a run's folder, and the outbox once it is empty."""
     shutil.rmtree(folder, ignore_errors=True)
-    if not any(folder.parent.glob("*")):
-        shutil.rmtree(folder.parent, ignore_errors=True)
+    # Not with its content: another process may just have put a run there.
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()

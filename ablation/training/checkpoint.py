@@ -67,8 +67,8 @@ class Checkpoint:
 
     def write(self, state: dict[str, Any]) -> None:
         """Write a state; the earlier one is there until the new one is whole."""
-        # A full disk: the training goes on without.
-        with contextlib.suppress(OSError):
+        # A full disk, of which torch makes an error of its own kind: the training goes on without.
+        with contextlib.suppress(OSError, RuntimeError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self.path.with_suffix(f".{os.getpid()}")
             try:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablation.config import REPORT_METRICS
 from ablation.errors import ConfigError
 from ablation.report.claims.metric import ACCURACY, METRICS
 from tests.report.made_up import Study
@@ -77,3 +78,7 @@ def test_runs_without_probabilities_have_no_losses(tmp_path: Path) -> None:
     old = Study({"reg": ["l1", "l2"]}, lambda _: 0.9, seeds=(0, 1), is_old=True)
     with pytest.raises(ConfigError, match=r"report\.metric=brier: runs of the cell"):
         results_of(tmp_path, old, metric="brier")
+
+
+def test_the_config_names_the_metrics_that_there_are() -> None:
+    assert tuple(METRICS) == REPORT_METRICS

@@ -4,22 +4,24 @@ import contextlib
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ablation import checks, locks, process, session, standing
+from ablation import checks, locks, process, standing
 from ablation import config as schema
 from ablation.config import chosen
 from ablation.errors import ConfigError, brief
 from ablation.progress import Progress
 from ablation.report.claims.words import count
-from ablation.session import Session
+from ablation.result import Result, show_report, show_run, wanted
+from ablation.session import Session, tell_workers
 from ablation.study import grid, hydra_insides, rounds
 from ablation.study.grid import Grid
-from ablation.study.ledger import Ledger, exit_code, ledger, plan_of
+from ablation.study.hydra_insides import Way
+from ablation.study.ledger import Ledger, ledger, plan_of
 from ablation.study.record import Run as Record
 from ablation.tracking import artifacts, beside, outbox, plans, runlog, store, view
 from ablation.tracking.origin import is_own
@@ -68,11 +70,11 @@ def launch(asked: Grid, arguments: Sequence[str]) -> int:
         written = _write_report(asked, study)
         if asked.auto:
             asked, written = _add_seeds(asked, study, written, console)
-        result = _result(asked, written.ledger, (*written.breaches, *written.losses))
-        _show_report(console, written, result)
+        result = Result.of(asked, written.ledger, (*written.breaches, *written.losses))
+        show_report(console, written, result)
     else:
         result = _look_at_run(asked, study)
-        _show_run(console, asked, uri, result)
+        show_run(console, asked, uri, result)
     return result.exit_code
 
 
@@ -111,7 +113,7 @@ def _open_study(asked: Grid, uri: str, console: Console) -> Study:
     """
     # A launcher's workers may start in another folder.
     store.tell_workers(uri)
-    session.tell_workers(asked.n_runs)
+    tell_workers(asked.n_runs)
     client = store.connect(uri)
     try:
         results, patience = Path(asked.base.results), float(asked.base.tracking.patience)
@@ -121,6 +123,7 @@ def _open_study(asked: Grid, uri: str, console: Console) -> Study:
         view.save_view(client, study.experiment_id, asked.axes)
         for part in asked.launched if asked.is_complete else ():
             plans.save_plan(client, study.experiment_id, plan_of(part))
+        study = replace(study, before=store.all_finished(client, study.experiment_id))
     except ConfigError:
         raise
     # Each kind of store fails in its own way.
@@ -145,18 +148,18 @@ def _run_all(asked: Grid, parts: Sequence[Grid], study: Study, console: Console)
         study: in the store.
         console: where the waiting is told.
     """
-    _run(parts, console)
+    _run(parts, study, console)
     while asked.runs and _wait_for_others(asked, study, console):
         book = ledger([], _records(study))
-        left = _wanted(asked, book) & set(book.failed)
+        left = wanted(asked, book) & set(book.failed)
         if not any(book.failed[fingerprint].status == "KILLED" for fingerprint in left):
             return
-        _run(parts, console)
+        _run(parts, study, console)
 
 
 def _wait_for_others(asked: Grid, study: Study, console: Console) -> bool:
     """Wait while other commands train runs of this one; whether there was anything to wait for."""
-    wanted = {run.fingerprint for run in asked.runs}
+    own = {run.fingerprint for run in asked.runs}
     has_waited = False
     while True:
         study.patience(store.close_dead, study.client, study.experiment_id)
@@ -164,7 +167,7 @@ def _wait_for_others(asked: Grid, study: Study, console: Console) -> bool:
         running = [
             run
             for run in study.patience(store.search, study.client, study.experiment_id, query)
-            if run.data.tags.get("fingerprint") in wanted and not is_own(run.data.tags)
+            if run.data.tags.get("fingerprint") in own and not is_own(run.data.tags)
         ]
         if not running:
             return has_waited
@@ -180,30 +183,40 @@ def _records(study: Study) -> list[Record]:
     return [store.as_record(run) for run in runs]
 
 
-def _run(asked: Sequence[Grid], console: Console) -> None:
-    """Let Hydra launch every run of these grids, in this process or in a launcher's workers."""
-    if asked[0].has_workers:
+def _run(asked: Sequence[Grid], study: Study, console: Console) -> None:
+    """Train every run of these grids, in this process or in a launcher's workers."""
+    if asked[0].way is Way.WORKERS:
         process.imports_done()
         for part in asked:
-            _launch_runs(part, Session())
+            _run_by_hydra(part, Session())
         return
     first, *others = asked
     n_runs = first.n_runs and first.n_runs + sum(len(part.runs) for part in others)
     with Progress(console, first.study, n_runs) as progress:
-        runs = Session(asked, progress)
+        session = Session(progress, study)
         process.imports_done()
         try:
             for part in asked:
-                _launch_runs(part, runs)
+                _run_here(part, session)
         finally:
-            runs.finish_writing()
+            session.finish_writing()
             # A run that was stopped has no outcome to wait for.
             runlog.flush()
 
 
-def _launch_runs(asked: Grid, runs: Session) -> None:
+def _run_here(asked: Grid, session: Session) -> None:
+    if asked.way is Way.HYDRA:
+        _run_by_hydra(asked, session)
+        return
+    # Hydra would compose each run again, twice.
+    hydra_insides.without_logging()
+    for run in asked.runs:
+        session.run(run)
+
+
+def _run_by_hydra(asked: Grid, session: Session) -> None:
     flags = ["--multirun"] if asked.is_sweep else []
-    hydra_insides.run(runs.task, [*flags, *asked.overrides], schema.folder())
+    hydra_insides.run(session.task, [*flags, *asked.overrides], schema.folder())
 
 
 def _add_seeds(
@@ -234,7 +247,7 @@ def _add_seeds(
             break
         for part in parts:
             plans.save_plan(study.client, study.experiment_id, plan_of(part))
-        session.tell_workers(n_runs)
+        tell_workers(n_runs)
         runs += [run for part in parts for run in part.runs]
         known = replace(asked, runs=tuple(runs), n_runs=len(runs))
         with _reporting_an_early_end(known, study, console):
@@ -274,7 +287,7 @@ def _report_finished(asked: Grid, study: Study, console: Console) -> None:
     try:
         store.close_dead(study.client, study.experiment_id)
         book = _ledger(asked, store.search(study.client, study.experiment_id))
-        n_finished = len(_wanted(asked, book) & set(book.finished))
+        n_finished = len(wanted(asked, book) & set(book.finished))
         if asked.is_sweep and n_finished:
             of = f" of {asked.n_runs}" if asked.n_runs else ""
             console.print(f"{n_finished}{of} runs have finished; writing their report")
@@ -323,68 +336,16 @@ def _away(error: AwayError, study: Study) -> ConfigError:
     )
 
 
-@dataclass(frozen=True)
-class _Result:
-    """What became of a command's runs.
-
-    Attributes:
-        n_wanted: runs that the command asked for.
-        n_lost: those that did not finish.
-        n_diverged: those that did not finish because they diverged.
-        faults: a sentence on each thing that makes the results other than what was asked for.
-    """
-
-    n_wanted: int
-    n_lost: int
-    n_diverged: int
-    faults: Sequence[str]
-
-    @property
-    def exit_code(self) -> int:
-        if self.n_lost == self.n_wanted:
-            return 1
-        return exit_code(is_complete=not self.n_lost, faults=self.faults)
-
-
-def _result(asked: Grid, book: Ledger, faults: Sequence[str]) -> _Result:
-    wanted = _wanted(asked, book)
-    n_diverged = len(wanted & set(book.diverged))
-    return _Result(len(wanted), len(wanted - set(book.finished)), n_diverged, faults)
-
-
-def _wanted(asked: Grid, book: Ledger) -> set[str]:
-    """The fingerprints of the command's runs; where a sweeper chose them, of what was logged."""
-    known = {run.fingerprint for run in asked.runs}
-    return known or {*book.finished, *book.diverged, *book.failed}
-
-
-def _look_at_run(asked: Grid, study: Study) -> _Result:
+def _look_at_run(asked: Grid, study: Study) -> Result:
     """What became of a single run, which has no report."""
     runs = study.patience(store.search, study.client, study.experiment_id)
     book = _ledger(asked, runs)
     newest = {finished[0].id for finished in book.finished.values()}
     finished = [run for run in runs if run.info.run_id in newest]
-    return _result(asked, book, list(artifacts.without_files(study.client, finished)))
+    return Result.of(asked, book, list(artifacts.without_files(study.client, finished)))
 
 
 def _ledger(asked: Grid, runs: "Sequence[Run]") -> Ledger:
-    wanted = [plan_of(part) for part in asked.launched]
-    wanted = wanted if asked.is_complete and not asked.auto else []
-    return ledger(wanted, [store.as_record(run) for run in runs])
-
-
-def _show_report(console: Console, written: "Written", result: _Result) -> None:
-    console.print()
-    console.print(written.main_table, markup=False)
-    if result.n_lost:
-        lost = f"{result.n_lost} {'runs' if result.n_lost > 1 else 'run'}"
-        why = f" ({result.n_diverged} diverged)" if result.n_diverged else ""
-        console.print(f"[red]{lost} did not finish{why}; the report names them[/]")
-    console.print(f"Report: {written.path}", markup=False)
-
-
-def _show_run(console: Console, asked: Grid, uri: str, result: _Result) -> None:
-    where = f"MLflow: {uri}, study {asked.study}"
-    console.print(f"{where}; `mlflow ui` shows it under “Model training”", markup=False)
-    for fault in result.faults:
-        console.print(f"MISSING: {fault}", style="red", markup=False)
+    planned = [plan_of(part) for part in asked.launched]
+    planned = planned if asked.is_complete and not asked.auto else []
+    return ledger(planned, [store.as_record(run) for run in runs])

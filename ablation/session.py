@@ -3,7 +3,7 @@
 import functools
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from ablation import process
-from ablation.config import Config
-from ablation.errors import brief
+from ablation.config import Config, chosen
+from ablation.errors import ConfigError, brief
 from ablation.progress import Progress
 from ablation.study import grid, hydra_insides
-from ablation.study.grid import AskedRun, Grid
+from ablation.study.grid import AskedRun
 from ablation.study.hydra_insides import Job
 from ablation.tracking import store
 from ablation.tracking.patience import Patience
@@ -30,22 +30,21 @@ N_RUNS = "ABLATION_RUNS"
 
 
 class Session:
-    """The runs of one process, each of which Hydra starts by calling `task`.
+    """The runs of one process: those of a grid by `run`, those that Hydra composes by `task`.
 
-    The process that was given the command makes one for its grid. When a launcher sends the task
-    to a worker process, the worker gets a session of its own, which it keeps between its tasks.
+    The process that was given the command has one. When a launcher sends the task to a worker
+    process, the worker gets a session of its own, which it keeps between its tasks.
     """
 
-    def __init__(self, asked: Sequence[Grid] = (), progress: Progress | None = None) -> None:
+    def __init__(self, progress: Progress | None = None, study: Study | None = None) -> None:
         """
         Args:
-            asked: the runs of the command; none in a worker, which is told of one run at a time.
             progress: of the whole study; None in a worker, which shows that of each run.
+            study: where the runs are logged; None in a worker, which opens it itself.
         """
-        self._asked = asked
         self._progress = progress
         self._cache: Cache | None = None
-        self._opened: Study | None = None
+        self._opened = study
         self._has_failed = False
         # Runs whose results may still be on their way to the store, the oldest first.
         self._unwritten: list[Outcome] = []
@@ -55,7 +54,7 @@ class Session:
         return of_worker, ()
 
     def task(self, composed: DictConfig) -> float | None:
-        """One run, in whichever process the launcher put it.
+        """A run that Hydra composed, in whichever process the launcher put it.
 
         Args:
             composed: its config, without Hydra's own part.
@@ -64,24 +63,43 @@ class Session:
             Its best validation accuracy, for sweepers that choose runs by their results; None where
             it failed.
         """
-        from ablation.training import run
-
         job = hydra_insides.job()
         progress = self._progress or _progress_of_one(job)
-        name = str(composed.study)
         try:
-            asked = self._run_of(job, composed)
-            name, config = asked.name, asked.config
-            progress.run_started(name, config.epochs)
-            if self._has_failed and config.stop_on_failure:
-                progress.run_ended(run.Outcome(name, "left out"))
-                return None
+            asked = grid.composed_run(job, composed)
+        # A setting that a sweeper chose: the other runs may still succeed.
+        except ConfigError as error:
+            progress.run_started(str(composed.study), 0)
+            return self._ended(_failed(str(composed.study), error), progress)
+        return self.run(asked, progress)
+
+    def run(self, asked: AskedRun, progress: Progress | None = None) -> float | None:
+        """Train a run, unless it has finished before.
+
+        Args:
+            asked: the run.
+            progress: of the run, in a worker.
+
+        Returns:
+            As `task`.
+        """
+        from ablation.training import run
+
+        progress, config = progress or chosen(self._progress), asked.config
+        progress.run_started(asked.name, config.epochs)
+        if self._has_failed and config.stop_on_failure:
+            progress.run_ended(run.Outcome(asked.name, "left out"))
+            return None
+        try:
             outcome = run.train(asked, self._study(config), self._shared(config), progress.epoch)
-        # A setting that a sweeper chose, a store that went away: the other runs may still succeed.
+        # A store that went away: the other runs may still succeed.
         except Exception as error:
             if process.is_stopped():
                 raise KeyboardInterrupt from error
-            outcome = run.Outcome(name, "failed", error=brief(error))
+            outcome = _failed(asked.name, error)
+        return self._ended(outcome, progress)
+
+    def _ended(self, outcome: "Outcome", progress: Progress) -> float | None:
         self._has_failed |= outcome.status == "failed"
         self._unwritten.append(outcome)
         if self._progress is None:
@@ -110,11 +128,6 @@ class Session:
                     outcome.log.fail("FAILED", said, traceback.format_exc())
             self._unwritten.pop(0)
 
-    def _run_of(self, job: Job, composed: DictConfig) -> AskedRun:
-        """The run as the grid has it, else made from the composed config."""
-        planned = (part.run_of(job) for part in self._asked)
-        return next(filter(None, planned), None) or grid.composed_run(job, composed)
-
     def _study(self, config: Config) -> Study:
         """Where the runs are logged: the same for all runs of a command."""
         if self._opened is None:
@@ -138,6 +151,12 @@ class Session:
 
             self._cache = Cache(config.cache.memory_gb * 1e9)
         return self._cache
+
+
+def _failed(name: str, error: Exception) -> "Outcome":
+    from ablation.training.run import Outcome
+
+    return Outcome(name, "failed", error=brief(error))
 
 
 @functools.cache

@@ -26,7 +26,17 @@ ROOMS = (
     ("report.claims",),
     ("report.pages",),
     ("report",),
-    ("launch", "session", "checks", "progress", "standing", "watch", "study.__main__", "__main__"),
+    (
+        "launch",
+        "result",
+        "session",
+        "checks",
+        "progress",
+        "standing",
+        "watch",
+        "study.__main__",
+        "__main__",
+    ),
 )
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS = 400, 60, 6
 

@@ -61,11 +61,11 @@ def composed(asked: Grid, number: int, job: int | None = None) -> DictConfig:
     return config.visible(whole)
 
 
-def test_the_process_of_the_command_takes_its_runs_out_of_the_grid(training: Training) -> None:
+def test_the_process_of_the_command_trains_the_runs_of_its_grid(training: Training) -> None:
     asked = grid.expand(["reg=l1,l2", "cache.memory_gb=0.5"], multirun=True)
     with Progress(Console(), asked.study, asked.n_runs) as progress:
-        own = Session([asked], progress)
-        assert [own.task(composed(asked, number)) for number in (0, 1)] == [0.5, 0.5]
+        own = Session(progress)
+        assert [own.run(one) for one in asked.runs] == [0.5, 0.5]
     assert all(one is other for one, other in zip(training.asked, asked.runs, strict=True))
     first, second = training.caches
     assert first is second
@@ -76,7 +76,7 @@ def test_a_worker_makes_its_run_and_keeps_its_cache(training: Training) -> None:
     asked = grid.expand(["reg=l1,l2"], multirun=True)
     for number in (0, 1):
         # As a launcher does: pickled in the process of the command, read in the worker.
-        task = pickle.loads(cloudpickle.dumps(Session([asked]).task))
+        task = pickle.loads(cloudpickle.dumps(Session().task))
         assert task.__self__ is session.of_worker()
         task(composed(asked, number))
     for one, planned in zip(training.asked, asked.runs, strict=True):
@@ -89,7 +89,7 @@ def test_a_worker_makes_its_run_and_keeps_its_cache(training: Training) -> None:
 
 def test_a_session_is_sent_to_a_worker_without_its_progress_and_its_results() -> None:
     with Progress(Console(), "s", 1) as progress:
-        sent = pickle.dumps(Session([grid.expand([], multirun=False)], progress))
+        sent = pickle.dumps(Session(progress))
     assert pickle.loads(sent) is session.of_worker()
 
 
@@ -118,10 +118,10 @@ def test_the_store_may_lag_one_run_behind_and_a_run_that_cannot_be_written_has_f
     )
     asked = grid.expand(["reg=l1,l2"], multirun=True)
     with Progress(Console(), asked.study, asked.n_runs) as progress:
-        own = Session([asked], progress)
-        own.task(composed(asked, 0))
+        own = Session(progress)
+        own.run(asked.runs[0])
         assert not logs[0].is_waited_for
-        own.task(composed(asked, 1))
+        own.run(asked.runs[1])
         assert logs[0].failed == "FAILED could not be logged: the disk is full"
         assert not logs[1].is_waited_for
         own.finish_writing()

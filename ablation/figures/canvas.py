@@ -53,11 +53,11 @@ def write(
         width: the most pixels that the text may take.
         font: how it looks.
     """
-    letters = _letters(font.size, font.bold)
-    if letters.getlength(text) > width:
+    own = letters(font)
+    if own.getlength(text) > width:
         fitting: Iterator[str] = (text[:end] + "…" for end in range(len(text) - 1, 0, -1))
-        text = next((part for part in fitting if letters.getlength(part) <= width), "…")
-    pen.text(corner, text, fill=font.colour, font=letters)
+        text = next((part for part in fitting if own.getlength(part) <= width), "…")
+    pen.text(corner, text, fill=font.colour, font=own)
 
 
 def write_head(canvas: Image.Image, title: str, note: str) -> None:
@@ -103,7 +103,7 @@ def percent(share: float) -> str:
 
 
 @functools.cache
-def _letters(size: int, bold: bool) -> ImageFont.FreeTypeFont:
-    """The font that comes with matplotlib, so that it is there on every machine."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
+def letters(font: Font) -> ImageFont.FreeTypeFont:
+    """The letters of a font: those that come with matplotlib, which are there on every machine."""
+    name = "DejaVuSans-Bold.ttf" if font.bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, font.size)

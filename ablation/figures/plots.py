@@ -1,61 +1,80 @@
-"""The plots of one run: its learning curves and its confusion matrix.
-
-They are drawn through matplotlib's objects, not through pyplot's global state, so that a thread
-beside the training can draw them.
-"""
+"""The plots of one run: its learning curves and its confusion matrix, see `panel`."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from PIL import Image, ImageDraw
 
-from ablation.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, shortened, simplify
+from ablation.figures.canvas import GAP, Font, letters
+from ablation.figures.panel import LABEL, SCALE, TITLE, Panel, around, blank, ticks
+from ablation.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, shortened
 
 #: The most classes whose cells in a confusion matrix have numbers, and shares too.
 MOST_NUMBERS, MOST_SHARES = 20, 4
 #: The most class names along a side of a confusion matrix.
 MOST_NAMES = 40
+#: In pixels: the learning curves and their left margin, the side of a cell, and of all cells.
+WIDTH, HEIGHT, LEFT, CELL, LEAST, MOST = 1100, 350, 60, 46, 230, 880
+
+#: In pixels: longer names are slanted, and stand below the columns.
+ROOM = CELL - GAP
+
+_CURVES = ((ORANGE, "training"), (BLUE, "validation"))
 
 
-def curves(history: pd.DataFrame, best_epoch: int) -> Figure:
+def curves(history: pd.DataFrame, best_epoch: int) -> Image.Image:
     """Accuracy, loss and learning rate against the epoch.
 
     Args:
         history: a row an epoch, with the columns epoch, lr, and accuracy and loss of train and val.
         best_epoch: is marked.
     """
-    figure = Figure(figsize=(10, 3.2), dpi=110)
-    # Fixed margins: matplotlib's layout engines take as long as all the rest of a run's figures.
-    figure.subplots_adjust(left=0.055, right=0.985, top=0.9, bottom=0.16, wspace=0.24)
-    axes = figure.subplots(1, 3)
-    panels = (("accuracy", "Accuracy"), ("loss", "Cross-entropy"))
-    for panel, (metric, title) in zip(axes, panels, strict=False):
-        for split, colour, name in (("train", ORANGE, "training"), ("val", BLUE, "validation")):
-            panel.plot(
-                history.epoch, history[f"{split}/{metric}"], "o-", ms=3, c=colour, label=name
-            )
-        panel.axvline(best_epoch, c=GREY, lw=0.8, ls=":", label="best epoch")
-        panel.set_title(title)
-    axes[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes[1].set_ylim(bottom=0)
-    axes[1].legend(frameon=False, fontsize=8)
-    axes[2].plot(history.epoch, history.lr, "o-", ms=3, c=GREEN)
-    axes[2].set_title("Learning rate")
-    axes[2].set_ylim(bottom=0)
-    axes[2].ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
-    for panel in axes:
-        simplify(panel)
-        panel.set_xlabel("epoch")
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    large, rough = blank(WIDTH, HEIGHT)
+    columns = {
+        "Accuracy": ("train/accuracy", "val/accuracy"),
+        "Cross-entropy": ("train/loss", "val/loss"),
+        "Learning rate": ("lr",),
+    }
+    width, foot = 296, HEIGHT - 72
+    epochs = history.epoch.tolist()
+    drawn = []
+    for at, (title, names) in enumerate(columns.items()):
+        values = history[list(names)].to_numpy()
+        left = LEFT + at * (width + 62)
+        spans = around(epochs), around(values.ravel().tolist(), from_zero=at > 0)
+        panel = Panel((left, 40, left + width, foot), *spans)
+        xs, ys = ticks(panel.x, 6, are_whole=True), ticks(panel.y, 5)
+        panel.draw_frame(rough, xs, ys)
+        if at < 2:
+            panel.draw_marker(rough, best_epoch)
+        for name, (colour, _) in zip(names, _CURVES if at < 2 else ((GREEN, ""),), strict=True):
+            panel.draw_line(rough, epochs, history[name].tolist(), colour)
+        drawn.append((panel, title, xs, ys))
+    figure = large.reduce(SCALE)
+    pen = ImageDraw.Draw(figure)
+    for panel, title, xs, ys in drawn:
+        as_text = "{:.0%}" if title == "Accuracy" else "{:g}"
+        labels = [(y, as_text.format(round(y, 10))) for y in ys]
+        panel.write(pen, title, [(x, f"{x:g}") for x in xs], labels)
+        middle = (panel.box[0] + panel.box[2]) / 2
+        pen.text((middle, foot + 38), "epoch", GREY, letters(LABEL), anchor="ms")
+    _write_legend(pen)
     return figure
 
 
-def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> Figure:
+def _write_legend(pen: ImageDraw.ImageDraw) -> None:
+    """What the lines are, in a row below the panels."""
+    left, middle = LEFT, HEIGHT - 14
+    for colour, name in (*_CURVES, (GREY, "best epoch")):
+        pen.line((left, middle, left + 20, middle), fill=colour, width=2)
+        pen.text((left + 27, middle), name, BLACK, letters(LABEL), anchor="lm")
+        left += 120
+
+
+def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> Image.Image:
     """How many pictures of each class (rows) were predicted to be of each class (columns).
 
     The stronger the colour, the larger the share of the row: blue where right, orange where wrong.
@@ -66,34 +85,65 @@ def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> Figure:
     """
     table = pd.crosstab(predictions.label, predictions.predicted)
     counts = table.reindex(index=list(classes), columns=list(classes), fill_value=0).to_numpy()
+    cells = _cells(counts)
     names = [shortened(name, 18) for name in classes]
-    figure, panel = _square_panel(names)
-    _draw_cells(panel, counts)
-    _name_cells(panel, names)
+    labels = [_label(name) for name in names]
+    longest = max(label.width for label in labels)
+    left, top = longest + 40, 40
+    below = (LABEL.size if longest <= ROOM else round(0.75 * longest) + 12) + 34
+    size = (max(left + cells.width + 30, 300), top + cells.height + below)
+    figure = Image.new("RGB", size, "white")
+    figure.paste(cells, (left, top))
+    _name_cells(figure, labels, (left, top, left + cells.width, top + cells.height))
+    pen = ImageDraw.Draw(figure)
     n_right, total = int(np.trace(counts)), int(counts.sum())
     title = f"{n_right} of {total} right ({n_right / max(total, 1):.1%})"
-    panel.set_title(title, fontsize=11)
+    across = left + cells.width / 2
+    pen.text((across, top - 12), title, BLACK, letters(TITLE), anchor="ms")
+    pen.text((across, figure.height - GAP), "predicted", GREY, letters(LABEL), anchor="ms")
+    upwards = _label("true", GREY).transpose(Image.Transpose.ROTATE_90)
+    figure.paste(upwards, (GAP, top + cells.height // 2 - upwards.height // 2))
     return figure
 
 
-def _square_panel(names: Sequence[str]) -> tuple[Figure, Axes]:
-    """A figure with one square panel, and room for the names of the classes beside it."""
-    longest = max(map(len, names))
-    # In inches.
-    side = min(max(0.42 * len(names), 2.1), 8.0)
-    left, right, top = 0.5 + 0.085 * longest, 0.15, 0.35
-    bottom = 0.5 + (0.06 * longest if _are_slanted(names) else 0.12)
-    width, height = left + side + right, bottom + side + top
-    figure = Figure(figsize=(width, height), dpi=110)
-    place = (left / width, bottom / height, side / width, side / height)
-    return figure, figure.add_axes(place)
+def _name_cells(
+    figure: Image.Image, labels: Sequence[Image.Image], box: tuple[int, int, int, int]
+) -> None:
+    """Write the names of the classes beside rows and columns; of many classes, of some.
+
+    Args:
+        figure: with the cells.
+        labels: the names as images.
+        box: left, top, right and bottom of the cells.
+    """
+    left, top, right, bottom = box
+    side, step = (right - left) / len(labels), -(-len(labels) // MOST_NAMES)
+    are_slanted = max(label.width for label in labels) > ROOM
+    for at in range(0, len(labels), step):
+        label, middle = labels[at], round((at + 0.5) * side)
+        figure.paste(label, (left - 6 - label.width, top + middle - label.height // 2))
+        across, foot = left + middle, bottom + 6
+        if not are_slanted:
+            figure.paste(label, (across - label.width // 2, foot))
+            continue
+        turned = label.rotate(45, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
+        shape = Image.new("L", label.size, 255).rotate(45, expand=True)
+        # The end of the name is below the middle of its column.
+        figure.paste(turned, (across - turned.width + label.height // 2, foot), shape)
 
 
-def _draw_cells(panel: Axes, counts: npt.NDArray[np.int64]) -> None:
+def _label(text: str, colour: str = BLACK) -> Image.Image:
+    """One line of text as an image."""
+    own = letters(LABEL)
+    label = Image.new("RGB", (max(1, round(own.getlength(text))), 16), "white")
+    ImageDraw.Draw(label).text((0, 8), text, colour, own, anchor="lm")
+    return label
+
+
+def _cells(counts: npt.NDArray[np.int64]) -> Image.Image:
     """The cells of a confusion matrix, with numbers in them where there are few.
 
     Args:
-        panel: where to draw.
         counts: shape (n_classes, n_classes).
     """
     n = len(counts)
@@ -102,37 +152,22 @@ def _draw_cells(panel: Axes, counts: npt.NDArray[np.int64]) -> None:
     # The root makes a single mistake among many pictures visible.
     strength = np.where(is_right, 0.9 * shares, 0.9 * np.sqrt(shares))
     colours = np.where(is_right[..., None], to_rgb(BLUE), to_rgb(ORANGE))
-    panel.imshow(1 - strength[..., None] * (1 - colours))
+    pixels = (255 * (1 - strength[..., None] * (1 - colours))).round().astype(np.uint8)
+    side = min(max(CELL * n, LEAST), MOST) / n
+    whole = round(side * n)
+    cells = Image.fromarray(pixels).resize((whole, whole), Image.Resampling.NEAREST)
     if n > MOST_NUMBERS:
-        return
-    edges = np.arange(1, n) - 0.5
-    panel.hlines(edges, -0.5, n - 0.5, colors="white", lw=1.5)
-    panel.vlines(edges, -0.5, n - 0.5, colors="white", lw=1.5)
-    for row, column in np.argwhere(counts):
+        return cells
+    pen = ImageDraw.Draw(cells)
+    for at in range(1, n):
+        edge = round(at * side)
+        pen.line((edge, 0, edge, whole), fill="white", width=2)
+        pen.line((0, edge, whole, edge), fill="white", width=2)
+    for row, column in np.argwhere(counts).tolist():
         text = f"{counts[row, column]}"
         if n <= MOST_SHARES:
             text += f"\n{shares[row, column]:.0%}"
         colour = "white" if strength[row, column] > 0.55 else BLACK
-        panel.text(column, row, text, ha="center", va="center", c=colour)
-
-
-def _name_cells(panel: Axes, names: Sequence[str]) -> None:
-    """The names of the classes beside rows and columns; of many classes, of some."""
-    step = -(-len(names) // MOST_NAMES)
-    panel.tick_params(length=0)
-    panel.spines[:].set_visible(False)
-    panel.set_xticks(range(0, len(names), step), names[::step])
-    panel.set_yticks(range(0, len(names), step), names[::step])
-    if _are_slanted(names):
-        for label in panel.get_xticklabels():
-            label.set(rotation=45, ha="right", rotation_mode="anchor")
-    # A class may be called "$5", which matplotlib would read as a formula.
-    for label in (*panel.get_xticklabels(), *panel.get_yticklabels()):
-        label.set_parse_math(False)
-    panel.set_xlabel("predicted")
-    panel.set_ylabel("true")
-
-
-def _are_slanted(names: Sequence[str]) -> bool:
-    """Whether names are too long to stand side by side below the columns."""
-    return max(map(len, names)) > 3
+        place = ((column + 0.5) * side, (row + 0.5) * side)
+        pen.text(place, text, colour, letters(Font(size=13)), anchor="mm", align="center")
+    return cells

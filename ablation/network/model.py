@@ -38,18 +38,27 @@ class Network(nn.Module):
         trunk: the stages, from views, shape (n, 3, size, size), to pooled features, shape
             (n, n_features).
         head: the new last layer, from features to logits.
+        start_digest: of the trunk as the network starts, see `digest`; "" if not computed.
     """
 
-    def __init__(self, trunk: nn.Sequential, head: Head) -> None:
+    def __init__(self, trunk: nn.Sequential, head: Head, start_digest: str = "") -> None:
         super().__init__()
         self.trunk = trunk
         self.head = head
+        self.start_digest = start_digest
 
     def forward(self, views: Tensor) -> Tensor:
         return self.head(self.trunk(views))  # type: ignore[no-any-return]
 
 
-def build(config: ModelConfig, n_classes: int, *, pretrained: bool, seed: int) -> Network:
+def build(
+    config: ModelConfig,
+    n_classes: int,
+    *,
+    pretrained: bool,
+    seed: int,
+    is_shared: bool = False,
+) -> Network:
     """A new network.
 
     Args:
@@ -57,26 +66,33 @@ def build(config: ModelConfig, n_classes: int, *, pretrained: bool, seed: int) -
         n_classes: outputs of the head.
         pretrained: whether the trunk starts from the pre-trained weights; else from `seed`.
         seed: decides the start of the head, and of a trunk that is not pre-trained.
+        is_shared: whether a pre-trained trunk is one object for all networks, which nobody may
+            change; else each network has its own.
 
     Returns:
-        A network on the CPU, in memory format channels last.
+        A network on the CPU, in memory format channels last; a shared trunk stays where it was put.
 
     Raises:
         ModelError: an unknown network, or weights that can't be loaded or don't fit it.
     """
     if pretrained:
         found = _pretrained(_key(config))
-        trunk, dropout = copy.deepcopy(found.trunk), found.dropout
+        trunk = found.shared if is_shared else copy.deepcopy(found.trunk)
     else:
         with seeded(TRUNK, seed):
             found = _random(config)
-        trunk, dropout = found.trunk, found.dropout
+        trunk = found.trunk
     with seeded(HEAD, seed):
-        own = dropout if config.dropout is None else config.dropout
+        own = found.dropout if config.dropout is None else config.dropout
         head = Head(_n_features(_key(config)), n_classes, own)
-    network = Network(trunk, head)
+    network = Network(trunk, head, found.digest)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
+
+
+def forget_shared(config: ModelConfig) -> None:
+    """Make a new shared trunk for the next network: a person's own code changed this one."""
+    vars(_pretrained(_key(config))).pop("shared", None)
 
 
 def weights_digest(config: ModelConfig) -> str:
@@ -175,6 +191,15 @@ class _Built:
     trunk: nn.Sequential
     first: nn.Sequential
     dropout: float
+
+    @functools.cached_property
+    def shared(self) -> nn.Sequential:
+        """A copy of the trunk, always the same."""
+        return copy.deepcopy(self.trunk)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        return digest(self.trunk.state_dict())
 
     @functools.cached_property
     def first_digest(self) -> str:

@@ -4,6 +4,7 @@ The network is cut in two. The part below is frozen and in evaluation mode, so t
 depends on the view alone; the part above is trained.
 """
 
+import functools
 from dataclasses import dataclass, field
 
 import torch
@@ -24,12 +25,19 @@ class Parts:
         moving: the modules in `above` whose weights are frozen while their BatchNorm statistics
             are updated (`freeze_statistics=false`).
         config: the transfer mode.
+        known_digest: what `frozen_digest` would return at the start, where that is known.
     """
 
     below: nn.Sequential
     above: nn.Sequential
     moving: tuple[nn.Module, ...]
     config: TransferConfig = field(default_factory=TransferConfig)
+    known_digest: str | None = None
+
+    @functools.cached_property
+    def start_digest(self) -> str:
+        """The `frozen_digest` at the start; it is to be asked for before the training."""
+        return self.known_digest or self.frozen_digest()
 
     def train(self, epoch: int | None = None) -> None:
         """Set the part above to training mode. The part below stays in evaluation mode.
@@ -99,7 +107,9 @@ def apply(network: Network, config: TransferConfig) -> Parts:
         above.add_module(name, stage)
     above.add_module("head", network.head)
     _guard_group_norms(above)
-    return Parts(below, above, tuple(stage for _, stage in frozen) if is_moving else (), config)
+    moving = tuple(stage for _, stage in frozen) if is_moving else ()
+    known = None if rest or is_moving else network.start_digest or None
+    return Parts(below, above, moving, config, known)
 
 
 def in_words(name: str, trunk: nn.Sequential, config: TransferConfig) -> str | None:

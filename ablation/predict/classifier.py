@@ -131,7 +131,7 @@ def _rebuilt(kept: Kept, run: "Run", name: str, place: "torch.device") -> "Parts
         seed=config.seed,
     )
     if is_frozen:
-        start = model.digest(network.trunk.state_dict())
+        start = network.start_digest
         wanted = run.data.tags.get("start_digest") or run.data.tags.get("weights_digest")
         # As an earlier version named the tensors.
         first = model.weights_digest(config.model) if config.transfer.pretrained else start

@@ -30,14 +30,14 @@ from ablation.study import (
 )
 from ablation.study.fingerprints import fingerprint
 from ablation.study.hydra_insides import (
-    BASIC_LAUNCHER,
     Job,
     Override,
     RunMode,
+    Way,
     config_files,
     key_of,
-    parse_override,
     text_of,
+    way,
 )
 from ablation.study.naming import run_name, study_name
 from ablation.study.overrides import MOST_RUNS, quoted
@@ -88,7 +88,7 @@ class Grid:
         is_sweep: whether the command may have several runs, and so ends with a report.
         is_complete: whether `runs` has every run.
         n_runs: how many runs there will be; None where only the sweeper knows.
-        has_workers: whether a launcher trains the runs in processes of its own.
+        way: where its runs are started.
         configs: of every run; where a sweeper chooses them, of a sample of what it may choose.
         notes: what a person should know before the runs.
         auto: how far seeds are added in rounds; None where they are fixed.
@@ -102,7 +102,7 @@ class Grid:
     is_sweep: bool
     is_complete: bool
     n_runs: int | None
-    has_workers: bool
+    way: Way
     configs: tuple[Config, ...]
     notes: tuple[str, ...]
     auto: Auto | None = None
@@ -117,19 +117,6 @@ class Grid:
     def base(self) -> Config:
         """What is the same in all runs, and the first value of what is not."""
         return self.configs[0]
-
-    def run_of(self, job: Job) -> PlannedRun | None:
-        """The run that Hydra executes; None where it is none of `runs`, but a sweeper's choice."""
-        if job.number >= len(self.runs):
-            return None
-        planned = self.runs[job.number]
-        return planned if _settings(planned.overrides) == _settings(job.overrides) else None
-
-
-def _settings(words: Sequence[str]) -> dict[str, object]:
-    """What overrides set, less Hydra's own settings: key → value, whatever its spelling."""
-    items = map(parse_override, words)
-    return {key_of(item): item.value() for item in items if not key_of(item).startswith("hydra")}
 
 
 def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = None) -> Grid:
@@ -183,7 +170,7 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         is_sweep=is_sweep,
         is_complete=not is_adaptive,
         n_runs=sweepers.n_trials(base) if is_adaptive else len(runs),
-        has_workers=is_sweep and not base.hydra.launcher._target_.endswith(BASIC_LAUNCHER),
+        way=way(base.hydra, is_sweep=is_sweep),
         configs=configs,
         notes=(*overrides.repeated(words), *unused.notes(given, configs, is_sweep=is_sweep)),
         auto=auto,

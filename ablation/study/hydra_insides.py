@@ -7,6 +7,8 @@ them. The wording of Hydra's messages is the matter of `mistakes`.
 
 import argparse
 import contextlib
+import enum
+import logging.config
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -128,6 +130,38 @@ def run(task: Callable[[DictConfig], Any], arguments: Sequence[str], config_file
     hydra.main(version_base=VERSION_BASE, config_path=str(config_files), config_name="config")(
         task
     )()
+
+
+class Way(enum.Enum):
+    """Where the runs of a command are started."""
+
+    #: In this process, one after another, without Hydra.
+    HERE = enum.auto()
+    #: In this process by Hydra, since a sweeper, a callback or a log file takes part.
+    HYDRA = enum.auto()
+    #: By a launcher of Hydra, in processes of its own.
+    WORKERS = enum.auto()
+
+
+def way(hydras: DictConfig, *, is_sweep: bool) -> Way:
+    """Where the runs of a command are started.
+
+    Args:
+        hydras: Hydra's own part of the config.
+        is_sweep: whether there may be several runs.
+    """
+    if is_sweep and not hydras.launcher._target_.endswith(BASIC_LAUNCHER):
+        return Way.WORKERS
+    is_adaptive = is_sweep and not hydras.sweeper._target_.endswith(BASIC_SWEEPER)
+    logs = any(log.get("handlers") for log in (hydras.job_logging, hydras.hydra_logging))
+    around = hydras.callbacks or hydras.job.env_set or hydras.job.env_copy or hydras.output_subdir
+    return Way.HYDRA if is_adaptive or logs or around else Way.HERE
+
+
+def without_logging() -> None:
+    """Turn the messages of libraries off, as Hydra does by the config's `job_logging=disabled`."""
+    said = {"version": 1, "root": {"level": "ERROR"}, "disable_existing_loggers": True}
+    logging.config.dictConfig(said)
 
 
 @dataclass(frozen=True)

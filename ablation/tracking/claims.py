@@ -37,11 +37,11 @@ class Claim:
 
     Attributes:
         run_id: of the run that this process is to train; None where it is not to.
-        finished: the run that has finished meanwhile; None where there is none.
+        finished: the best validation accuracy of the run where it has finished before; else None.
     """
 
     run_id: str | None = None
-    finished: "Run | None" = None
+    finished: float | None = None
 
 
 def take(
@@ -77,7 +77,7 @@ def take(
                 return Claim(own)
             if before is not None or any(_goes_first(run, own) for run in alive):
                 client.delete_run(own)
-                return Claim(finished=before)
+                return Claim(finished=None if before is None else store.accuracy(before))
             time.sleep(LOOK_SECONDS)
 
 

@@ -11,7 +11,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 #: The file of a run, written last: a folder without it is of a run that was not finished.
 RUN, ARTIFACTS = "run.json", "artifacts"
-#: The longest value of a param or tag that every store accepts, and how many go at once.
+#: The longest value of a param or tag that every store accepts, and how many of them go at once.
 MAX_VALUE, MAX_ENTITIES = 4_900, 100
+#: How many metrics go at once beside them.
+MAX_METRICS = 800
 #: In seconds.
 DAY = 86_400
 
@@ -79,9 +81,8 @@ def deliver_waiting(study: Study) -> int:
     """
     n_delivered = 0
     for record, folder in waiting(study.outbox):
-        names = [item.name for item in fields(Identity) if item.name in record.tags]
-        identity = Identity(**{name: record.tags[name] for name in names})
-        if store.finished(study.client, study.experiment_id, identity) is not None:
+        identity = Identity.of(record.tags)
+        if identity and store.finished(study.client, study.experiment_id, identity) is not None:
             remove(folder)
             continue
         deliver(study.client, study.experiment_id, record, folder)
@@ -106,27 +107,30 @@ def deliver(client: "MlflowClient", experiment_id: str, record: Record, folder: 
     if not record.run_id:
         record.run_id = create(client, experiment_id, record)
         save(record, folder)
-    log_params(client, record)
-    for step, at, metrics in record.rows[:-1]:
-        log_metrics(client, record.run_id, metrics, step, at)
-    complete(client, record, folder)
+    complete(client, record, folder, Part(params=True))
 
 
-def complete(client: "MlflowClient", record: Record, folder: Path) -> None:
-    """Log what a run has at its end, mark it as FINISHED, and remove its folder.
+@dataclass(frozen=True)
+class Part:
+    """What of a run is still to be logged.
+
+    Attributes:
+        params: whether its params are.
+        first_row: the first batch of metrics that is.
+    """
+
+    params: bool = False
+    first_row: int = 0
+
+
+def complete(client: "MlflowClient", record: Record, folder: Path, left: Part) -> None:
+    """Log what is left of a run at its end, mark it as FINISHED, and remove its folder.
 
     Raises:
         Exception: the store's own.
     """
-    from mlflow.entities import Metric, RunTag
-
     client.log_artifacts(record.run_id, str(folder / ARTIFACTS))
-    step, at, metrics = record.rows[-1]
-    client.log_batch(
-        record.run_id,
-        metrics=[Metric(key, float(value), at, step) for key, value in metrics.items()],
-        tags=[RunTag(key, value) for key, value in shortened(record.tags).items()],
-    )
+    log(client, record, left)
     client.set_terminated(record.run_id, "FINISHED", record.end)
     remove(folder)
 
@@ -137,33 +141,31 @@ def create(client: "MlflowClient", experiment_id: str, record: Record) -> str:
     return str(run.info.run_id)
 
 
-def log_params(client: "MlflowClient", record: Record) -> None:
-    """Log the run's params and tags."""
-    from mlflow.entities import Param, RunTag
+def log(client: "MlflowClient", record: Record, left: Part) -> None:
+    """Log what is left of a run, and its tags, in as few calls as the store allows.
+
+    Raises:
+        Exception: the store's own.
+    """
+    from mlflow.entities import Metric, Param, RunTag
 
     params = [Param(key, value) for key, value in shortened(record.params).items()]
+    params = params if left.params else []
     tags = [RunTag(key, value) for key, value in shortened(record.tags).items()]
-    for first in range(0, max(len(params), 1), MAX_ENTITIES):
-        part = params[first : first + MAX_ENTITIES]
-        client.log_batch(record.run_id, params=part, tags=tags if first == 0 else [])
-
-
-def log_metrics(
-    client: "MlflowClient", run_id: str, metrics: Mapping[str, float], step: int, at: int
-) -> None:
-    """Log metrics in one batch.
-
-    Args:
-        client: of the store.
-        run_id: of the run.
-        metrics: by their names.
-        step: of all of them.
-        at: when they were measured, in ms since 1970.
-    """
-    from mlflow.entities import Metric
-
-    entities = [Metric(key, float(value), at, step) for key, value in metrics.items()]
-    client.log_batch(run_id, metrics=entities)
+    metrics = [
+        Metric(key, float(value), at, step)
+        for step, at, row in record.rows[left.first_row :]
+        for key, value in row.items()
+    ]
+    while metrics or params or tags:
+        client.log_batch(
+            record.run_id,
+            metrics[:MAX_METRICS],
+            params[:MAX_ENTITIES],
+            tags[:MAX_ENTITIES],
+        )
+        metrics = metrics[MAX_METRICS:]
+        params, tags = params[MAX_ENTITIES:], tags[MAX_ENTITIES:]
 
 
 def shortened(values: Mapping[str, Any]) -> dict[str, str]:

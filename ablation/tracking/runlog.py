@@ -1,6 +1,7 @@
 """Logs one run to MLflow, in a thread of its own, so that no training step waits for the store."""
 
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,9 +16,15 @@ from ablation.tracking.outbox import ARTIFACTS, MAX_VALUE, Record
 from ablation.tracking.patience import AwayError
 from ablation.tracking.store import Study
 
+#: Between two writes of a run's metrics.
+FLUSH_SECONDS = 1.0
+
 
 class RunLog:
     """One run in MLflow. Its methods return at once; one thread writes all in order.
+
+    What a run has is written a second after it began, after each epoch that takes so long, and at
+    the end.
 
     A store that is away is waited for. If it does not come back in time, a run that finishes is
     kept in the study's outbox, see `tracking.outbox`.
@@ -42,9 +49,16 @@ class RunLog:
         self._study = study
         tags = {**tags_of_origin(), CLAIM: HELD, **tags}
         self._record = Record(name, run_id or "", {k: str(v) for k, v in params.items()}, tags)
-        self._is_behind = False
+        self._is_behind = self._has_ended = False
+        self._flushed = time.monotonic()
+        self._left = outbox.Part(params=True)
         self._pending: list[Future[None]] = []
         self._submit(self._start)
+        # Of a run that takes less, all is written at its end: the store takes as long for one
+        # metric as for a hundred.
+        self._soon = threading.Timer(FLUSH_SECONDS, self._submit, (self._flush,))
+        self._soon.daemon = True
+        self._soon.start()
 
     @property
     def run_id(self) -> str:
@@ -52,7 +66,7 @@ class RunLog:
         return self._record.run_id
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """Log an epoch's metrics in one batch.
+        """Log an epoch's metrics.
 
         Args:
             row: the metrics, and "epoch", from 1.
@@ -126,15 +140,25 @@ class RunLog:
             return None
 
     def _start(self) -> None:
-        client, record = self._study.client, self._record
+        record = self._record
         if not record.run_id:
-            record.run_id = self._call(outbox.create, client, self._study.experiment_id, record)
-            record.run_id = record.run_id or ""
-        self._call(outbox.log_params, client, record)
+            created = self._call(
+                outbox.create, self._study.client, self._study.experiment_id, record
+            )
+            record.run_id = created or ""
 
     def _log(self, step: int, at: int, metrics: Mapping[str, float]) -> None:
         self._record.rows.append((step, at, dict(metrics)))
-        self._call(outbox.log_metrics, self._study.client, self.run_id, metrics, step, at)
+        if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._has_ended:
+            return
+        self._flushed = time.monotonic()
+        n_rows = len(self._record.rows)
+        self._call(outbox.log, self._study.client, self._record, self._left)
+        self._left = outbox.Part(first_row=n_rows)
 
     def _finish(
         self,
@@ -144,6 +168,7 @@ class RunLog:
         when_kept: Callable[[], None],
     ) -> None:
         record, study = self._record, self._study
+        self._end()
         folder = outbox.entry(study.outbox, record.name)
         try:
             write_artifacts(folder / ARTIFACTS)
@@ -156,12 +181,19 @@ class RunLog:
         outbox.save(record, folder)
         when_kept()
         # Where the store was away, it lacks more than the end; then the outbox is delivered later.
-        self._call(outbox.complete, study.client, record, folder)
+        self._call(outbox.complete, study.client, record, folder, self._left)
         claims.release(study.client, self.run_id)
+
+    def _end(self) -> None:
+        """From here on nothing is written but what ends the run."""
+        self._has_ended = True
+        self._soon.cancel()
 
     def _fail(self, status: str, error: str, details: str) -> None:
         if not self.run_id:
             return
+        self._flush()
+        self._end()
         client, now = self._study.client, _now()
         self._call(client.set_tag, self.run_id, "error", error[:MAX_VALUE])
         if details:

@@ -10,10 +10,10 @@ import os
 import re
 import sqlite3
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ablation import locks
 from ablation.errors import ConfigError, first_line
@@ -45,12 +45,26 @@ class Study:
         experiment_id: MLflow's of the study.
         outbox: the folder of results that are on their way to the store.
         patience: how long a store is waited for that is away.
+        before: the runs that had finished when the command started, each with its best validation
+            accuracy; None where the store is asked for each run.
     """
 
     client: "MlflowClient"
     experiment_id: str
     outbox: Path = Path(tempfile.gettempdir()) / "ablation-outbox"
     patience: Patience = field(default_factory=Patience)
+    before: "Mapping[Identity, float] | None" = None
+
+    def finished_before(self, identity: "Identity") -> float | None:
+        """The best validation accuracy of a run that has finished; None where none is known of.
+
+        Raises:
+            AwayError: the store was away and did not come back in time.
+        """
+        if self.before is not None:
+            return self.before.get(identity)
+        run = self.patience(finished, self.client, self.experiment_id, identity)
+        return None if run is None else accuracy(run)
 
 
 class TrackingError(ConfigError):
@@ -233,7 +247,12 @@ def search(
     Args:
         filter_string: which of them, in MLflow's language of queries.
     """
-    runs: list[entities.Run] = []
+    return list(_search(client, experiment_id, filter_string))
+
+
+def _search(
+    client: "MlflowClient", experiment_id: str, filter_string: str
+) -> "Iterator[entities.Run]":
     token: str | None = None
     while True:
         page = client.search_runs(
@@ -243,10 +262,10 @@ def search(
             order_by=["attributes.start_time ASC"],
             page_token=token,
         )
-        runs += page
+        yield from page
         token = page.token
         if not token:
-            return runs
+            return
 
 
 def newest_finished(client: "MlflowClient") -> "entities.Run | None":
@@ -295,6 +314,13 @@ class Identity:
     weights_digest: str
     stages: str = ""
 
+    @classmethod
+    def of(cls, tags: Mapping[str, str]) -> "Self | None":
+        """The identity that a run was logged under; None where its pictures were never read."""
+        if not {"fingerprint", "data_digest", "weights_digest"} <= set(tags):
+            return None
+        return cls(**{item.name: tags[item.name] for item in fields(cls) if item.name in tags})
+
     def tags(self) -> dict[str, str]:
         """The tags under which it is logged."""
         return {key: value for key, value in vars(self).items() if value}
@@ -310,6 +336,21 @@ def finished(
     """The finished run of this identity that did not diverge, if the study has one."""
     query = f"{identity.filter()} and attributes.status = 'FINISHED'"
     return first_finished(client.search_runs([experiment_id], filter_string=query))
+
+
+def all_finished(client: "MlflowClient", experiment_id: str) -> dict[Identity, float]:
+    """The best validation accuracy of every finished run that did not diverge."""
+    found: dict[Identity, float] = {}
+    for run in _search(client, experiment_id, "attributes.status = 'FINISHED'"):
+        identity = Identity.of(run.data.tags)
+        if identity is not None and not diverged.reason(as_record(run)):
+            found.setdefault(identity, accuracy(run))
+    return found
+
+
+def accuracy(run: "entities.Run") -> float:
+    """A run's best validation accuracy, 0..1; 0 where it has none."""
+    return float(run.data.metrics.get("best_val_accuracy", 0.0))
 
 
 def first_finished(runs: "Iterable[entities.Run]") -> "entities.Run | None":

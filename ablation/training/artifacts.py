@@ -49,13 +49,13 @@ def write(config: Config, pictures: Pictures, trained: Trained, cache: Cache, fo
 def _write_history(result: Fit, folder: Path) -> None:
     history = pd.DataFrame(result.history).astype({"epoch": int})
     history.to_csv(folder / "history.csv", index=False)
-    plots.curves(history, result.best_epoch).savefig(folder / "curves.png")
+    canvas.save(plots.curves(history, result.best_epoch), folder / "curves.png")
 
 
 def _write_predictions(pictures: Pictures, trained: Trained, folder: Path) -> None:
     val = _predicted(pictures.val, pictures.classes, trained.fit.probabilities)
     predictions.save(val, folder)
-    plots.confusion(predictions.as_table(val), val.classes).savefig(folder / "confusion.png")
+    canvas.save(plots.confusion(predictions.as_table(val), val.classes), folder / "confusion.png")
     if pictures.test and trained.test is not None:
         test = _predicted(pictures.test, pictures.classes, trained.test)
         predictions.save(test, folder, "test_")

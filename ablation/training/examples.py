@@ -55,7 +55,7 @@ def examples_of(
     inputs: Inputs = views
     if len(parts.below):
         store = Store(config.cache) if config.cache.features else None
-        inputs = Features(views, parts.below, store, compute)
+        inputs = Features(views, parts, store, compute)
     labels = {
         name: torch.from_numpy(split.labels).to(compute.device)
         for name, split in pictures.splits.items()

@@ -17,7 +17,7 @@ from ablation import targets
 from ablation.config import CacheConfig, Config, ModelConfig, cache_folder
 from ablation.network.cpu.fold import fold
 from ablation.network.device import Compute
-from ablation.network.model import digest
+from ablation.network.transfer import Parts
 from ablation.parts import SHIPPED
 from ablation.pictures.augment import Augmentation
 from ablation.pictures.data import VIEW_SETTINGS
@@ -34,21 +34,21 @@ class Features:
     """
 
     def __init__(
-        self, source: Views, below: nn.Module, store: "Store | None", compute: Compute
+        self, source: Views, parts: Parts, store: "Store | None", compute: Compute
     ) -> None:
         """
         Args:
             source: the views.
-            below: the frozen part.
+            parts: the network, whose part below computes the features.
             store: where features are kept; None computes them whenever they are asked for.
             compute: the device and the arithmetic.
         """
         self._source = source
-        self._below = below
+        self._below = parts.below
         self._for_inference: nn.Module | None = None
         self._compute = compute
         self._store = store
-        self._identity = _identity(source, below, compute)
+        self._identity = _identity(source, parts, compute)
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
         if self._store is None:
@@ -109,7 +109,7 @@ def _augmented(config: Config) -> dict[str, object]:
     return {"augment": {**part, "source": source}}
 
 
-def _identity(source: Views, below: nn.Module, compute: Compute) -> dict[str, object]:
+def _identity(source: Views, parts: Parts, compute: Compute) -> dict[str, object]:
     """Everything that the features follow from, less the pictures and the draws of a part.
 
     It decides the names of the files: a change here makes all stored features useless.
@@ -117,7 +117,7 @@ def _identity(source: Views, below: nn.Module, compute: Compute) -> dict[str, ob
     config = source.config
     data = asdict(config.data)
     identity: dict[str, object] = {
-        "below": digest(below.state_dict()),
+        "below": parts.start_digest,
         "network": _network(config.model),
         "pictures": source.pictures.digest,
         "views": {key: data[key] for key in VIEW_SETTINGS},

@@ -74,10 +74,9 @@ def learn(
     compute = Compute.of(config)
     compute.forget_peak_memory()
     network = _build(config, len(pictures.classes)).to(compute.device)
-    start = model.digest(network.trunk.state_dict())
     first_filters = _first_filters(network)
     parts = transfer.apply(network, config.transfer)
-    frozen_before = parts.frozen_digest()
+    frozen_before = parts.start_digest
     _refuse_batch_of_one(parts, config, len(pictures.train), compute)
     if compute.has_fast_training:
         install(parts.above, parts.below, chosen(config.data.size))
@@ -89,9 +88,9 @@ def learn(
         test=_tested(parts, examples, compute, result.best_epoch),
         known=known(parts, examples, result, compute) if config.save_weights else None,
         checks={
-            "start_digest": start,
+            "start_digest": network.start_digest,
             "frozen_digest_before": frozen_before,
-            "frozen_digest_after": parts.frozen_digest(),
+            "frozen_digest_after": _frozen_after(parts, config),
             **_measured(result, compute),
         },
         cost=_cost(parts, compute),
@@ -100,8 +99,24 @@ def learn(
 
 
 def _build(config: Config, n_classes: int) -> model.Network:
+    """The network as it starts. Runs that change nothing of the trunk share one."""
     is_pretrained = config.transfer.pretrained
-    return model.build(config.model, n_classes, pretrained=is_pretrained, seed=config.seed)
+    is_shared = config.transfer.trained == "head" and config.transfer.freeze_statistics
+    return model.build(
+        config.model,
+        n_classes,
+        pretrained=is_pretrained,
+        seed=config.seed,
+        is_shared=is_shared,
+    )
+
+
+def _frozen_after(parts: Parts, config: Config) -> str:
+    found = parts.frozen_digest()
+    if found != parts.start_digest:
+        # The report says so. The runs after this one are to have a trunk as it was.
+        model.forget_shared(config.model)
+    return found
 
 
 def _refuse_batch_of_one(parts: Parts, config: Config, n_pictures: int, compute: Compute) -> None:

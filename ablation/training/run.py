@@ -16,7 +16,7 @@ from ablation.pictures.data import Pictures
 from ablation.study.diverged import DivergedError
 from ablation.study.grid import AskedRun
 from ablation.targets import TARGET
-from ablation.tracking import claims, store
+from ablation.tracking import claims
 from ablation.tracking.claims import Claim
 from ablation.tracking.patience import AwayError
 from ablation.tracking.runlog import RunLog
@@ -72,11 +72,9 @@ def train(
         log = _open_log(study, asked, asked.config, {"fingerprint": asked.fingerprint})
         return _failed(asked.name, log, error)
     claim = _claimed(asked, study, work)
-    if claim.finished is not None:
-        accuracy = claim.finished.data.metrics.get("best_val_accuracy")
-        return Outcome(asked.name, "skipped", accuracy)
     if claim.run_id is None:
-        return Outcome(asked.name, "elsewhere")
+        status = "elsewhere" if claim.finished is None else "skipped"
+        return Outcome(asked.name, status, claim.finished)
     log = _open_log(study, asked, work.config, work.identity.tags(), claim.run_id)
     try:
         done = work.do(_both(log.epoch, on_epoch))
@@ -89,13 +87,12 @@ def train(
 def _claimed(asked: AskedRun, study: Study, work: Work) -> Claim:
     """The claim on a run; where the store is away too long, it is trained without one."""
     rerun, token = work.config.rerun, uuid.uuid4().hex
-    ask = study.patience
     try:
-        if not rerun:
-            before = ask(store.finished, study.client, study.experiment_id, work.identity)
-            if before is not None:
-                return Claim(finished=before)
-        return ask(claims.take, study, asked.name, work.identity, rerun=rerun, token=token)
+        before = None if rerun else study.finished_before(work.identity)
+        if before is not None:
+            return Claim(finished=before)
+        take = functools.partial(claims.take, rerun=rerun, token=token)
+        return study.patience(take, study, asked.name, work.identity)
     except AwayError:
         return Claim(run_id="")
 

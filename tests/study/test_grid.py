@@ -7,8 +7,7 @@ import pytest
 from ablation import config
 from ablation.errors import ConfigError
 from ablation.study import grid, hydra_insides
-from ablation.study.grid import PlannedRun
-from ablation.study.hydra_insides import Job
+from ablation.study.hydra_insides import Job, Way
 
 
 def test_the_grid_is_the_product_of_the_sweeps_in_their_order() -> None:
@@ -140,26 +139,24 @@ def test_an_experiment_is_added_by_a_file_alone(own_configs: Path) -> None:
     assert {run.config.optimizer["lr"] for run in asked.runs} == {1e-5}
 
 
-def job(run: PlannedRun, number: int) -> Job:
-    """What Hydra says of a planned run: without its own settings, in another order and spelling."""
-    words = [word for word in run.overrides if not word.startswith("hydra")]
-    spelt = [word.replace("optimizer.lr=0.01", "optimizer.lr=1e-2") for word in words]
-    return Job(number, tuple(reversed(spelt)), {})
-
-
-def test_a_run_that_hydra_executes_is_found_in_the_grid() -> None:
-    words = ["transfer=full,frozen", "optimizer.lr=1e-3,1e-2", "study=größe 1"]
-    asked = grid.expand(words, multirun=True)
-    for number, run in enumerate(asked.runs):
-        assert asked.run_of(job(run, number)) is run
-
-
-def test_a_run_that_hydra_numbers_otherwise_is_not_taken_for_another() -> None:
-    asked = grid.expand(["transfer=full,frozen"], multirun=True)
-    first, second = asked.runs
-    assert asked.run_of(job(first, 1)) is None
-    assert asked.run_of(job(second, 2)) is None
-    assert asked.run_of(Job(0, (*job(first, 0).overrides, "epochs=1"), {})) is None
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        ((), Way.HERE),
+        (("hydra/sweeper=basic",), Way.HERE),
+        (("hydra.output_subdir=.hydra",), Way.HYDRA),
+        (("hydra/job_logging=default",), Way.HYDRA),
+        (("+hydra.callbacks.mine._target_=hydra.experimental.callback.Callback",), Way.HYDRA),
+        (("+hydra.job.env_set.ABLATION_TEST=1",), Way.HYDRA),
+        (("hydra/launcher=joblib",), Way.WORKERS),
+    ],
+)
+def test_hydra_starts_the_runs_where_it_has_more_to_do_than_to_compose_them(
+    words: tuple[str, ...], way: Way
+) -> None:
+    if way is Way.WORKERS:
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    assert grid.expand(["reg=l1,l2", *words], multirun=True).way is way
 
 
 def test_a_composed_run_is_the_planned_one() -> None:

@@ -17,6 +17,8 @@ from ablation.compat import import_torchvision
 from ablation.errors import ConfigError, first_line, nearest
 
 TARGET = "_target_"
+#: Where targets are classes that need none of Hydra's checks.
+KNOWN = ("ablation.", "torch.optim.", "torch.nn.")
 
 
 def found(target: str) -> Callable[..., Any]:
@@ -114,16 +116,34 @@ def made(group: str, part: Mapping[str, Any], *given: Any) -> Any:
         ConfigError: there is no such target, or it refused its arguments.
     """
     target = str(part[TARGET])
-    found(target)
+    named = found(target)
     partial = {} if given or is_class(target) else {"_partial_": True}
     try:
-        return instantiate({**part, **partial}, *given, _convert_="all")
+        if not partial and target.startswith(KNOWN) and _is_plain(part):
+            # Hydra would take as long as ten steps of a head.
+            return named(*given, **{key: part[key] for key in part if key != TARGET})
+        new = instantiate({**part, **partial}, *given, _convert_="all")
     # Whatever the target raises.
     except Exception as error:
         cause = error.__cause__ or error
         raise ConfigError(
             f"{group}.{TARGET}: {target}: {type(cause).__name__}: {first_line(cause)}"
         ) from error
+    if partial:
+        # Hydra's own would be checked again in each call, which takes as long as half a step.
+        return functools.partial(new.func, *new.args, **new.keywords)
+    return new
+
+
+def _is_plain(part: Mapping[str, Any]) -> bool:
+    """Whether all arguments are values as they are: no targets, none of Hydra's own keys."""
+    names = [name for name in part if name.startswith("_") and name != TARGET]
+    kinds = {type(value) for value in part.values()}
+    return (
+        not names
+        and kinds <= {bool, int, float, str, type(None), list}
+        and not any(isinstance(value, list) and "_target_" in str(value) for value in part.values())
+    )
 
 
 def is_class(target: str) -> bool:

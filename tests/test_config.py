@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from ablation import config, parts, targets
 from ablation.errors import ConfigError
@@ -112,3 +113,13 @@ def test_a_part_without_a_target_is_refused(tmp_path: Path) -> None:
     (tmp_path / "reg" / "strong.yaml").write_text("l1: 1e-2\n")
     with pytest.raises(ConfigError, match=r"reg\._target_ is not set"):
         grid.expand(["reg=strong"], multirun=False, config_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["study=007", "optimizer.lr=1e-3"], ["study=on", "reg=elastic", "data.value_range=[0,1]"]],
+)
+def test_the_file_of_a_config_is_as_omegaconf_writes_it(words: list[str]) -> None:
+    (run,) = grid.expand(words, multirun=False).runs
+    text = config.as_yaml(run.config)
+    assert text == OmegaConf.to_yaml(OmegaConf.create(config.nested(run.config)))

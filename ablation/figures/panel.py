@@ -15,7 +15,7 @@ from ablation.figures.canvas import GAP, Font, letters
 from ablation.figures.style import BLACK, GREY, LIGHT
 
 #: Lines are drawn so many times larger, then reduced: that makes them smooth.
-SCALE = 3
+SCALE = 2
 #: In pixels: from the frame to its ticks' labels, and the radius of a point.
 SPACE, RADIUS = 6, 2.6
 LABEL, TITLE = Font(GREY, 11), Font(BLACK, 14)

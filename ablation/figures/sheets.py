@@ -1,13 +1,14 @@
 """Sheets of pictures: as they are stored, as the network sees them, as it classified them."""
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from ablation.config import DataConfig
-from ablation.figures.canvas import percent
+from ablation.figures.canvas import SIDE, percent, thumbnail
 from ablation.figures.style import BLACK, GREEN, GREY, ORANGE
 from ablation.figures.tiles import COLUMNS, Tile, sheet
 from ablation.pictures import views
@@ -21,6 +22,7 @@ def validation_sheet(
     probabilities: npt.NDArray[np.float32],
     data: DataConfig,
     most: int = 5 * COLUMNS,
+    small: Callable[[int], Image.Image] | None = None,
 ) -> Image.Image:
     """Validation views and what the network says of them, the most wrong first.
 
@@ -30,21 +32,33 @@ def validation_sheet(
         probabilities: shape (n, n_classes).
         data: says how views are made.
         most: how many pictures are shown.
+        small: gives the thumbnail of a picture, where it is kept, see `validation_thumbnail`.
     """
     of_true_class = probabilities[np.arange(len(split)), split.labels]
     predicted = probabilities.argmax(1)
     n_wrong = int((predicted != split.labels).sum())
+    small = small or functools.partial(validation_thumbnail, split, data)
     shown = np.argsort(of_true_class, kind="stable")[:most]
     tiles = []
     for index in shown.tolist():
         label, said = split.labels[index], predicted[index]
         sign, colour = ("✓", GREEN) if label == said else ("✗", ORANGE)
         verdict = f"{sign} {classes[said]} {percent(probabilities[index, said])}"
-        pixels = views.validation_view(split, index, data).permute(1, 2, 0).numpy()
-        tiles.append(Tile(pixels, ((classes[label], BLACK), (verdict, colour)), colour))
+        tiles.append(Tile(small(index), ((classes[label], BLACK), (verdict, colour)), colour))
     title = f"Validation pictures, the most wrong first ({n_wrong} of {len(split)} wrong)"
     note = "below each: its class, and the predicted one (✓ right, ✗ wrong) with its probability"
     return sheet(title, note, [("", tiles)])
+
+
+def validation_thumbnail(split: Split, data: DataConfig, index: int) -> Image.Image:
+    """The thumbnail of a validation view.
+
+    Args:
+        split: the validation pictures.
+        data: says how views are made.
+        index: of the picture.
+    """
+    return thumbnail(views.validation_view(split, index, data).permute(1, 2, 0).numpy(), SIDE)
 
 
 def training_sheet(split: Split, classes: Sequence[str], most_classes: int = 12) -> Image.Image:

@@ -29,12 +29,12 @@ class Tile:
     """A picture on a sheet.
 
     Attributes:
-        pixels: shape (height, width, 3), of any height and width.
+        pixels: shape (height, width, 3), of any height and width; or the thumbnail itself.
         lines: what is written below it, each line with its colour.
         frame: the colour of its frame; None for no frame.
     """
 
-    pixels: Pixels
+    pixels: Pixels | Image.Image
     lines: tuple[tuple[str, str], ...] = ()
     frame: str | None = None
 
@@ -69,7 +69,10 @@ def sheet(
 
 def _strip(heading: str, tiles: Sequence[Tile]) -> Image.Image:
     """One row of a sheet: its heading, its pictures, and the lines below them."""
-    small = [thumbnail(tile.pixels, SIDE) for tile in tiles]
+    small = [
+        tile.pixels if isinstance(tile.pixels, Image.Image) else thumbnail(tile.pixels, SIDE)
+        for tile in tiles
+    ]
     start = LINE + 4 if heading else 0
     foot = start + max(picture.height for picture in small)
     n_lines = max(len(tile.lines) for tile in tiles)

@@ -81,18 +81,31 @@ def build(
     else:
         with seeded(TRUNK, seed):
             found = _random(config)
-        trunk = found.trunk
+        trunk = _channels_last(found.trunk)
     with seeded(HEAD, seed):
         own = found.dropout if config.dropout is None else config.dropout
         head = Head(_n_features(_key(config)), n_classes, own)
-    network = Network(trunk, head, found.digest)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
+    return Network(trunk, head, found.digest)
 
 
-def forget_shared(config: ModelConfig) -> None:
-    """Make a new shared trunk for the next network: a person's own code changed this one."""
-    vars(_pretrained(_key(config))).pop("shared", None)
+def is_shared_unchanged(config: ModelConfig) -> bool:
+    """Whether the shared trunk has the pre-trained weights and buffers, to the bit.
+
+    Where it has not, as a person's own code changed it, the next network gets a new one.
+    """
+    found = _pretrained(_key(config))
+    ours, theirs = found.shared.state_dict(), found.trunk.state_dict()
+    is_same = all(_are_equal(ours[name], theirs[name]) for name in theirs)
+    if not is_same:
+        del found.shared
+    return is_same
+
+
+def _are_equal(one: Tensor, other: Tensor) -> bool:
+    if one.dtype == torch.float32:
+        # As numbers, 0 would be equal to -0, and NaN to nothing.
+        one, other = one.view(torch.int32), other.view(torch.int32)
+    return torch.equal(one.cpu(), other)
 
 
 def weights_digest(config: ModelConfig) -> str:
@@ -211,13 +224,21 @@ def _pretrained(key: str) -> _Built:
     config = _of_key(key)
     with seeded(TRUNK, 0):
         model, dropout = weights.pretrained(config)
-    return _built(model, dropout, config)
+    found = _built(model, dropout, config)
+    _channels_last(found.trunk)
+    return found
 
 
 def _random(config: ModelConfig) -> _Built:
     model = stages.whole(config)
     dropout = stages.drop_head(model, config)
     return _built(model, dropout, config)
+
+
+def _channels_last(trunk: nn.Sequential) -> nn.Sequential:
+    """The trunk in this memory format, changed in place."""
+    trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return trunk
 
 
 def _built(model: nn.Module, dropout: float, config: ModelConfig) -> _Built:

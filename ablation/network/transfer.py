@@ -46,7 +46,7 @@ class Parts:
             epoch: from 1; the stages that are not trained yet in this epoch are held as frozen ones
                 are. None trains all.
         """
-        self.below.eval()
+        self._hold_below()
         self.above.train()
         if epoch is None or not self.config.head_epochs:
             return
@@ -63,8 +63,13 @@ class Parts:
 
     def eval(self) -> None:
         """Set both parts to evaluation mode."""
-        self.below.eval()
+        self._hold_below()
         self.above.eval()
+
+    def _hold_below(self) -> None:
+        # To go through all its layers takes as long as an epoch of a head.
+        if self.below.training:
+            self.below.eval()
 
     def trained(self) -> list[nn.Parameter]:
         """The weights that are trained."""

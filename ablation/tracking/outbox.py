@@ -117,10 +117,12 @@ class Part:
     Attributes:
         params: whether its params are.
         first_row: the first batch of metrics that is.
+        tags: those that have been logged.
     """
 
     params: bool = False
     first_row: int = 0
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def complete(client: "MlflowClient", record: Record, folder: Path, left: Part) -> None:
@@ -142,7 +144,7 @@ def create(client: "MlflowClient", experiment_id: str, record: Record) -> str:
 
 
 def log(client: "MlflowClient", record: Record, left: Part) -> None:
-    """Log what is left of a run, and its tags, in as few calls as the store allows.
+    """Log what is left of a run in as few calls as the store allows.
 
     Raises:
         Exception: the store's own.
@@ -151,7 +153,8 @@ def log(client: "MlflowClient", record: Record, left: Part) -> None:
 
     params = [Param(key, value) for key, value in shortened(record.params).items()]
     params = params if left.params else []
-    tags = [RunTag(key, value) for key, value in shortened(record.tags).items()]
+    new = {key: value for key, value in record.tags.items() if left.tags.get(key) != value}
+    tags = [RunTag(key, value) for key, value in shortened(new).items()]
     metrics = [
         Metric(key, float(value), at, step)
         for step, at, row in record.rows[left.first_row :]

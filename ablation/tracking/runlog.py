@@ -47,11 +47,13 @@ class RunLog:
             run_id: of the claim that becomes this run; without one it is created.
         """
         self._study = study
-        tags = {**tags_of_origin(), CLAIM: HELD, **tags}
-        self._record = Record(name, run_id or "", {k: str(v) for k, v in params.items()}, tags)
+        known = {**tags_of_origin(), **tags}
+        values = {key: str(value) for key, value in params.items()}
+        self._record = Record(name, run_id or "", values, {CLAIM: HELD, **known})
         self._is_behind = self._has_ended = False
         self._flushed = time.monotonic()
-        self._left = outbox.Part(params=True)
+        # The claim has these.
+        self._left = outbox.Part(params=True, tags=known if run_id else {})
         self._pending: list[Future[None]] = []
         self._submit(self._start)
         # Of a run that takes less, all is written at its end: the store takes as long for one
@@ -156,9 +158,8 @@ class RunLog:
         if self._has_ended:
             return
         self._flushed = time.monotonic()
-        n_rows = len(self._record.rows)
         self._call(outbox.log, self._study.client, self._record, self._left)
-        self._left = outbox.Part(first_row=n_rows)
+        self._left = outbox.Part(first_row=len(self._record.rows), tags=dict(self._record.tags))
 
     def _finish(
         self,

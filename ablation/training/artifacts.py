@@ -1,6 +1,7 @@
 """The artifacts that a finished run leaves in the store."""
 
 import functools
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -18,7 +19,7 @@ from ablation.pictures.split import Split
 from ablation.training import novelty, predictions
 from ablation.training.cache import Cache
 from ablation.training.fit import Fit
-from ablation.training.learn import Trained
+from ablation.training.learn import Filters, Trained
 from ablation.training.predictions import Predictions
 
 
@@ -71,13 +72,33 @@ def _write_sheets(
     """
     folder.mkdir()
     probabilities = trained.fit.probabilities
-    sheet = sheets.validation_sheet(pictures.val, pictures.classes, probabilities, config.data)
+    val, data = pictures.val, config.data
+
+    def small(index: int) -> Image.Image:
+        # Many runs are wrong on the same pictures.
+        key = ("thumbnail", val.digest, index, repr(data))
+        make = functools.partial(sheets.validation_thumbnail, val, data, index)
+        return cache.get(key, make, lambda made: 3 * made.width * made.height)
+
+    sheet = sheets.validation_sheet(val, pictures.classes, probabilities, data, small=small)
     canvas.save(sheet, folder / "validation.jpg")
     if trained.filters:
-        canvas.save(filters.filter_sheet(*trained.filters), folder / "filters.png")
+        (folder / "filters.png").write_bytes(_filter_sheet(*trained.filters, cache))
     # The encoded files are kept, not the pictures: they are small.
     for name, content in shared_sheets(config, pictures, cache).items():
         (folder / name).write_bytes(content)
+
+
+def _filter_sheet(before: Filters, after: Filters, cache: Cache) -> bytes:
+    """The file of the sheet of filters; runs that leave them as they are have the same."""
+    key = hashlib.sha256(before.tobytes() + after.tobytes()).digest()
+
+    def draw() -> bytes:
+        with io.BytesIO() as file:
+            filters.filter_sheet(before, after).save(file, "PNG")
+            return file.getvalue()
+
+    return cache.get(("filters", before.shape, key), draw, len)
 
 
 def shared_sheets(config: Config, pictures: Pictures, cache: Cache) -> dict[str, bytes]:

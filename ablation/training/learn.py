@@ -1,5 +1,7 @@
 """One training, from a config to a trained and tested network. It knows nothing of MLflow."""
 
+import functools
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,7 +88,7 @@ def learn(
     return Trained(
         fit=result,
         test=_tested(parts, examples, compute, result.best_epoch),
-        known=known(parts, examples, result, compute) if config.save_weights else None,
+        known=known(parts, examples, result, compute, cache) if config.save_weights else None,
         checks={
             "start_digest": network.start_digest,
             "frozen_digest_before": frozen_before,
@@ -101,22 +103,25 @@ def learn(
 def _build(config: Config, n_classes: int) -> model.Network:
     """The network as it starts. Runs that change nothing of the trunk share one."""
     is_pretrained = config.transfer.pretrained
-    is_shared = config.transfer.trained == "head" and config.transfer.freeze_statistics
     return model.build(
         config.model,
         n_classes,
         pretrained=is_pretrained,
         seed=config.seed,
-        is_shared=is_shared,
+        is_shared=_shares_trunk(config),
     )
 
 
+def _shares_trunk(config: Config) -> bool:
+    transfer = config.transfer
+    return transfer.pretrained and transfer.trained == "head" and transfer.freeze_statistics
+
+
 def _frozen_after(parts: Parts, config: Config) -> str:
-    found = parts.frozen_digest()
-    if found != parts.start_digest:
-        # The report says so. The runs after this one are to have a trunk as it was.
-        model.forget_shared(config.model)
-    return found
+    """The digest of what is frozen, after the training."""
+    if _shares_trunk(config) and model.is_shared_unchanged(config.model):
+        return parts.start_digest  # To compare takes a fifth of the time of a digest.
+    return parts.frozen_digest()
 
 
 def _refuse_batch_of_one(parts: Parts, config: Config, n_pictures: int, compute: Compute) -> None:
@@ -145,7 +150,9 @@ def _tested(
     return probabilities
 
 
-def known(parts: Parts, examples: Examples, result: Fit, compute: Compute) -> novelty.Known:
+def known(
+    parts: Parts, examples: Examples, result: Fit, compute: Compute, cache: Cache
+) -> novelty.Known:
     """What the best epoch's network makes of a sample of the training pictures.
 
     The pictures are seen as validation pictures are: whole, without augmentation.
@@ -153,7 +160,12 @@ def known(parts: Parts, examples: Examples, result: Fit, compute: Compute) -> no
     indices = novelty.sample(examples.train_labels.cpu().numpy())
     views = examples.inputs.sample(indices)
     features: list[Tensor] = [part for part, _ in outputs(parts, views, compute)]
-    return novelty.known(torch.cat(features).cpu().numpy(), result.features)
+    training, validation = torch.cat(features).cpu().numpy(), result.features
+    # Runs that leave the trunk as it is have the same.
+    key = hashlib.sha256(training.tobytes() + validation.tobytes()).digest()
+    make = functools.partial(novelty.known, training, validation)
+    size = training.nbytes + validation.nbytes
+    return cache.get(("known", training.shape, key), make, lambda found: size)
 
 
 def _measured(result: Fit, compute: Compute) -> dict[str, str]:

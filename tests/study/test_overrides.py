@@ -118,7 +118,7 @@ def test_a_name_that_no_folder_should_have_is_refused(name: str) -> None:
         ("data.root=${HOME}", "${oc.env:NAME} for a variable"),
         ("hydra.job.chdir=true", "leave it at false"),
         ("hydra.nothere=1", "Hydra has no such key"),
-        ("hydra/launcher=submitit_slurm", "pip install hydra-submitit-launcher"),
+        ("hydra/launcher=rq", "pip install hydra-rq-launcher"),
         ("tracking=x", "choose from tracking.uri"),
         ("data.root=my_pictures", "add data=imagefolder"),
         ("seed=1,2", "add -m to train each of them"),

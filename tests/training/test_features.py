@@ -95,7 +95,7 @@ def test_what_a_run_knows_of_training_pictures_is_shared_where_the_trunk_is_froz
         before = set(folder.glob("*.safetensors"))
         pictures = data.load(config.data)
         examples = examples_of(parts, pictures, config, COMPUTE, Cache(1e9))
-        known.append(learn.known(parts, examples, result, COMPUTE))
+        known.append(learn.known(parts, examples, result, COMPUTE, Cache(1e9)))
         n_new = len(set(folder.glob("*.safetensors")) - before)
         assert n_new == (1 if overrides == ["reg=l1"] else 0)
     for other in known[1:]:

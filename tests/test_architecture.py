@@ -22,6 +22,7 @@ ROOMS = (
     ("tracking",),
     ("training",),
     ("predict",),
+    ("export",),
     ("report.evidence",),
     ("report.claims",),
     ("report.pages",),

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ablation.config import DataConfig
+from ablation.pictures import heic
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -96,6 +97,7 @@ def decode(content: bytes, reading: Reading) -> tuple[Pixels, Facts]:
             black and white.
     """
     try:
+        heic.is_read()
         with Image.open(io.BytesIO(content)) as picture:
             return _decode(picture, content, reading)
     except UnidentifiedImageError as error:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ablation.pictures import heic
 from ablation.pictures.errors import DataError, refuse_undecodable_name
 
 #: Suffixes of formats that hold one still picture: what cameras, scanners and instruments write.
@@ -52,13 +53,14 @@ def accepted_suffixes(extra: Sequence[str]) -> frozenset[str]:
                 f"data.extra_formats=[{suffix}]: the installed Pillow reads no {suffix}; convert "
                 "these files, to PNG or JPEG"
             )
-    return FORMATS | set(added)
+    return FORMATS | set(added) | (heic.SUFFIXES if heic.is_read() else set())
 
 
 def decodable_suffixes() -> set[str]:
     """The suffixes of all formats that Pillow decodes without another program."""
     from PIL import Image
 
+    heic.is_read()
     known = Image.registered_extensions().items()
     return {suffix for suffix, kind in known if kind in Image.OPEN and kind not in UNDECODED}
 
@@ -134,7 +136,10 @@ def addable_suffixes(others: Iterable[Path]) -> list[str]:
 
 
 def extra_formats_hint(others: Iterable[Path]) -> str:
-    """The setting that makes a run read files that were not read; empty where there is none."""
+    """What makes a run read files that were not read; empty where there is nothing."""
+    others = list(others)
+    if not heic.is_read() and any(path.suffix.lower() in heic.SUFFIXES for path in others):
+        return '; `pip install "ablation[heic]"` installs what reads HEIC'
     addable = addable_suffixes(others)
     if not addable:
         return ""

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ablation import process
 from ablation.config import Config, chosen
-from ablation.errors import ConfigError, brief
+from ablation.errors import brief
 from ablation.progress import Progress
 from ablation.study import grid, hydra_insides
 from ablation.study.grid import AskedRun
@@ -68,7 +68,7 @@ class Session:
         try:
             asked = grid.composed_run(job, composed)
         # A setting that a sweeper chose: the other runs may still succeed.
-        except ConfigError as error:
+        except Exception as error:
             progress.run_started(str(composed.study), 0)
             return self._ended(_failed(str(composed.study), error), progress)
         return self.run(asked, progress)

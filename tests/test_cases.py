@@ -61,7 +61,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     for case in reversed(PICTURES):
         if case.file in TOGETHER:
             case.write(val / case.file)
-    (val / "phone.heic").write_bytes(b"anything")
+    (val / "phone.cr2").write_bytes(b"anything")
     said = command(
         "data=imagefolder",
         "data.root=pictures",
@@ -81,7 +81,7 @@ def test_the_command_says_first_what_it_found(trained: Trained) -> None:
     assert trained.said.out.splitlines()[:4] == [
         "pictures: 4 pictures to train, 11 to validate, 2 classes",
         "ants: 2 train, 9 val; bees: 2 train, 2 val",
-        "note: not read: 1 .heic (such as val/ants/phone.heic)",
+        "note: not read: 1 .cr2 (such as val/ants/phone.cr2)",
         "note: 3 pictures of val are copies of others in it "
         "(such as val/ants/grey16.png of val/ants/float01.tiff)",
     ]
@@ -106,7 +106,7 @@ def test_predictions_read_as_the_run_did(trained: Trained) -> None:
     assert said.code == 1
     assert said.err.strip() == f"error: {broken}: not a picture"
     lines = said.out.splitlines()
-    assert lines[0].startswith(f"note: {trained.val}: not read: 1 .heic (such as phone.heic)")
+    assert lines[0].startswith(f"note: {trained.val}: not read: 1 .cr2 (such as phone.cr2)")
     assert any(line.startswith("note: 1 picture is of one colour") for line in lines)
     for name in TOGETHER:
         (line,) = [line for line in lines if f"{trained.val / name} " in line]

@@ -88,16 +88,20 @@ def build(
     return Network(trunk, head, found.digest)
 
 
-def is_shared_unchanged(config: ModelConfig) -> bool:
-    """Whether the shared trunk has the pre-trained weights and buffers, to the bit.
+def is_unchanged(config: ModelConfig, state: State) -> bool:
+    """Whether a trunk that all networks share still has the pre-trained weights, to the bit.
 
     Where it has not, as a person's own code changed it, the next network gets a new one.
+
+    Args:
+        config: which network, and its pre-trained weights.
+        state: the weights and buffers of the trunk.
     """
     found = _pretrained(_key(config))
-    ours, theirs = found.shared.state_dict(), found.trunk.state_dict()
-    is_same = all(_are_equal(ours[name], theirs[name]) for name in theirs)
+    wanted = found.trunk.state_dict()
+    is_same = all(_are_equal(state[name], value) for name, value in wanted.items())
     if not is_same:
-        del found.shared
+        vars(found).pop("shared", None)
     return is_same
 
 

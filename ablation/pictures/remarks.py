@@ -1,6 +1,7 @@
 """What a person should know of the pictures of a study before anything is trained on them.
 
-Copies, a picture with two labels, pictures of one colour, values that were clipped.
+Copies, pictures that look alike, a picture with two labels, pictures of one colour, values that
+were clipped.
 """
 
 import itertools
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ablation.pictures import near
 from ablation.pictures.decode import Facts
 from ablation.pictures.errors import DataError, listed
 from ablation.pictures.split import Split, sha256
@@ -101,6 +103,7 @@ def notes(
             yield f"{name} has no pictures of {', '.join(missing[:6])}{more}"
     yield from _copied_within(splits, copied)
     yield from _copied_across(splits, copied)
+    yield from _alike(splits)
     pictures = [
         (picture, facts)
         for split in splits.values()
@@ -181,6 +184,32 @@ def _copied_across(
                 len(shared), f"is in both {one} and {other}", f"are in both {one} and {other}"
             )
             yield f"{said} (such as {example}), which makes the accuracy on {other} look too high"
+
+
+def _alike(splits: Mapping[str, Split]) -> Iterator[str]:
+    """A line on each split with pictures that look like those of the first, and are no copies."""
+    (first, train), *others = splits.items()
+    for name, split in others:
+        pairs = near.alike(train.looks, split.looks)
+        if pairs is None:
+            yield f"{name} was not searched for pictures that look like those of {first}: too many"
+            continue
+        found = [
+            (ours, theirs) for ours, theirs in pairs if not _is_copy(train, ours, split, theirs)
+        ]
+        if found:
+            ours, theirs = found[0]
+            said = _count(len(found), "looks like one", "look like ones")
+            yield (
+                f"{said} of {first} and {'is' if len(found) == 1 else 'are'} in {name} (such as "
+                f"{split.names[theirs]} and {train.names[ours]}); if they are copies, the accuracy "
+                f"on {name} is too high"
+            )
+
+
+def _is_copy(one: Split, index: int, other: Split, its_index: int) -> bool:
+    ours, theirs = one.facts[index], other.facts[its_index]
+    return bool(ours and theirs and ours.pixel_hash == theirs.pixel_hash)
 
 
 def _clipped(pictures: Sequence[tuple[str, Facts]]) -> Iterator[str]:

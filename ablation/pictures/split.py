@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablation import process
+from ablation.pictures import near
 from ablation.pictures.decode import Facts, Pixels, Reading, decode, read_and_decode
+from ablation.pictures.near import Look
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Split:
         contents: the SHA-256 of each file.
         digest: of names, labels, files, and of how the files are read.
         facts: what decoding tells of each picture; None of one that can't be decoded.
+        looks: what tells whether a picture looks like another, see `near`.
         bytes: the size of all pictures, decoded.
         unreadable: a line on each picture that can't be read or decoded.
     """
@@ -67,6 +70,7 @@ class Split:
         self._kept: list[Pixels | None] = []
         self.contents: list[str] = []
         self.facts: list[Facts | None] = []
+        self.looks: list[Look] = []
         self.unreadable: list[str] = []
         self.bytes = 0
         with ThreadPoolExecutor() as threads:
@@ -81,8 +85,10 @@ class Split:
                 if isinstance(result, str):
                     self._kept.append(None)
                     self.facts.append(None)
+                    self.looks.append(near.NOTHING)
                     continue
-                pixels, facts = result
+                pixels, facts, look = result
+                self.looks.append(look)
                 self.bytes += pixels.nbytes
                 self._kept.append(pixels if self.bytes <= keep_bytes else None)
                 self.facts.append(facts)
@@ -105,10 +111,12 @@ class Split:
         kept = self._kept[index]
         return decode(self._pictures[index].read(), self._reading)[0] if kept is None else kept
 
-    def _read_and_decode(self, picture: Picture) -> tuple[str, tuple[Pixels, Facts] | str]:
+    def _read_and_decode(self, picture: Picture) -> tuple[str, tuple[Pixels, Facts, Look] | str]:
         """The SHA-256 of a file, and its pixels or the reason why it has none."""
         content, result = read_and_decode(picture.read, self._reading)
-        return sha256(content), result
+        if isinstance(result, str):
+            return sha256(content), result
+        return sha256(content), (*result, near.look(result[0]))
 
 
 def sha256(content: bytes) -> str:

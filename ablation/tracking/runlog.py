@@ -1,5 +1,6 @@
 """Logs one run to MLflow, in a thread of its own, so that no training step waits for the store."""
 
+import contextlib
 import functools
 import threading
 import time
@@ -193,7 +194,9 @@ class RunLog:
     def _fail(self, status: str, error: str, details: str) -> None:
         if not self.run_id:
             return
-        self._flush()
+        # Whatever can't be logged, why the run failed is to be known.
+        with contextlib.suppress(Exception):
+            self._flush()
         self._end()
         client, now = self._study.client, _now()
         self._call(client.set_tag, self.run_id, "error", error[:MAX_VALUE])

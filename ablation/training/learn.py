@@ -119,7 +119,7 @@ def _shares_trunk(config: Config) -> bool:
 
 def _frozen_after(parts: Parts, config: Config) -> str:
     """The digest of what is frozen, after the training."""
-    if _shares_trunk(config) and model.is_shared_unchanged(config.model):
+    if _shares_trunk(config) and model.is_unchanged(config.model, parts.below.state_dict()):
         return parts.start_digest  # To compare takes a fifth of the time of a digest.
     return parts.frozen_digest()
 

@@ -261,6 +261,11 @@ BESIDE = (
         "`python -m tests.benchmarks.busy ROOT --out results/benchmarks`.\n",
     ),
     (
+        "hundreds.md",
+        "\n[Hundreds of small runs](hundreds.md), against an earlier version of the project, by "
+        "`python -m tests.benchmarks.hundreds BEFORE --out results/benchmarks`.\n",
+    ),
+    (
         "scaling.png",
         "\nWhat a study costs as it grows, by "
         "`python -m tests.benchmarks.scaling ROOT --size 128 --out results/benchmarks`:\n\n"

@@ -144,12 +144,12 @@ FOLDERS = [
         "1 picture lies in folders within those of the classes",
     ),
     FolderCase(
-        "`.heic`, `.gif`, `.txt` beside pictures",
+        "`.cr2`, `.gif`, `.txt` beside pictures",
         then(
             USUAL,
-            files("train/ants/a.heic", "train/ants/b.heic", "val/bees/c.gif", "val/bees/d.txt"),
+            files("train/ants/a.cr2", "train/ants/b.cr2", "val/bees/c.gif", "val/bees/d.txt"),
         ),
-        "not read: 2 .heic, 1 .gif, 1 .txt",
+        "not read: 2 .cr2, 1 .gif, 1 .txt",
     ),
     FolderCase(
         "a class of nothing but `.gif`",
@@ -163,7 +163,7 @@ FOLDERS = [
         "ants: 2 train",
         settings={"extra_formats": [".gif"]},
     ),
-    FolderCase("any", USUAL, "reads no .heic", True, {"extra_formats": [".heic"]}),
+    FolderCase("any", USUAL, "reads no .cr2", True, {"extra_formats": [".cr2"]}),
     FolderCase(
         "a class that only `val/` has",
         then(USUAL, gone("val/bees"), files("val/cats/0.png")),

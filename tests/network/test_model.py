@@ -1,5 +1,7 @@
 """A network is built from a config and a seed, and from nothing else."""
 
+import functools
+
 import pytest
 import torch
 
@@ -58,3 +60,18 @@ def test_a_network_that_cannot_be_run_at_a_size_says_which_it_takes(
 def test_googlenet_trains_without_its_auxiliary_classifiers() -> None:
     network = model.build(ModelConfig("torchvision", "googlenet", ""), 3, pretrained=False, seed=0)
     assert network.train()(made_up_pictures(96, n=3)).shape == (3, 3)
+
+
+def test_networks_that_share_a_trunk_get_a_new_one_once_it_was_changed() -> None:
+    of = functools.partial(model.build, LITE0, 2, pretrained=True, is_shared=True)
+    first, second = of(seed=0), of(seed=1)
+    assert first.trunk is second.trunk
+    assert not torch.equal(first.head.weight, second.head.weight)
+    assert model.is_unchanged(LITE0, first.trunk.state_dict())
+    with torch.no_grad():
+        next(first.trunk.parameters()).add_(1e-3)
+    assert not model.is_unchanged(LITE0, first.trunk.state_dict())
+    third = of(seed=0)
+    assert third.trunk is not first.trunk
+    assert model.is_unchanged(LITE0, third.trunk.state_dict())
+    assert model.digest(third.trunk.state_dict()) == third.start_digest

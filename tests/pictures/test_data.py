@@ -40,7 +40,7 @@ def test_the_command_says_a_bad_folder_before_any_training(
         ("data.value_range=[1,0]", "takes the value that is black and the larger one"),
         ("data.value_range=[0,1,2]", "takes the value that is black and the larger one"),
         ("data.value_range=[0,nan]", "takes the value that is black and the larger one"),
-        ("data.extra_formats=[.heic]", "the installed Pillow reads no .heic"),
+        ("data.extra_formats=[.cr2]", "the installed Pillow reads no .cr2"),
     ],
 )
 def test_a_wrong_key_of_reading_is_told(

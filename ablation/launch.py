@@ -123,7 +123,9 @@ def _open_study(asked: Grid, uri: str, console: Console) -> Study:
         view.save_view(client, study.experiment_id, asked.axes)
         for part in asked.launched if asked.is_complete else ():
             plans.save_plan(client, study.experiment_id, plan_of(part))
-        study = replace(study, before=store.all_finished(client, study.experiment_id))
+        # A single run, or a worker, asks for its own.
+        if asked.is_sweep and asked.way is not Way.WORKERS:
+            study = replace(study, before=store.all_finished(client, study.experiment_id))
     except ConfigError:
         raise
     # Each kind of store fails in its own way.

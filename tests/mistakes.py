@@ -12,6 +12,7 @@ import importlib
 import io
 import json
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -190,8 +191,6 @@ def answers() -> Iterator[tuple[Mistake, Answer]]:
 
 def answer(mistake: Mistake) -> Answer:
     """Make a mistake in a folder of its own, in this process."""
-    import shlex
-
     out, err = io.StringIO(), io.StringIO()
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="ablation-mistake-") as name:

@@ -1,5 +1,6 @@
 """A run's network for other programs gives what the run's network gives."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ablation.pictures import decode
-from tests.conftest import command
+from tests.conftest import command, paint
 
 RUN = [
     *("transfer=full", "epochs=1", "batch_size=24", "study=s"),
@@ -73,6 +74,26 @@ def test_a_run_that_is_not_there_is_told_in_one_sentence(exported: Path) -> None
     said = command("best", "--study", "nothing", cwd=exported, module="ablation.export")
     assert said.code == 1
     assert "study=nothing: the store has no such study; it has s" in said.err
+
+
+def test_a_study_beside_a_runs_id_is_refused(exported: Path) -> None:
+    said = command("abc", "--study", "s", cwd=exported, module="ablation.export")
+    assert said.code == 1
+    assert "--study goes with best" in said.err
+
+
+def test_pictures_that_were_changed_since_are_not_taken_for_the_runs(tmp_path: Path) -> None:
+    for split, of, number in itertools.product(("train", "val"), ("a", "b"), range(4)):
+        path = tmp_path / "p" / split / of / f"{number}.png"
+        colour = (200, 90, 90) if of == "a" else (90, 90, 200)
+        paint(path, colour, 10 * number + len(split), (40, 40))
+    words = ["transfer=full", "epochs=1", "data=imagefolder", "data.root=p", "data.size=32"]
+    assert command(*words, cwd=tmp_path).code == 0
+    paint(tmp_path / "p/val/a/0.png", (200, 90, 90), 99, (40, 40))
+    said = command("best", "--out", "out", cwd=tmp_path, module="ablation.export")
+    assert said.code == 0, said.err
+    assert "they are not those of the run any more" in said.out
+    assert "validation pictures the probabilities" not in said.out
 
 
 def test_pictures_of_telephones_are_read(tmp_path: Path) -> None:

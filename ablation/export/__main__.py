@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING
 
 from ablation import process, targets
 from ablation.errors import ConfigError, first_line
+from ablation.predict import runs
 from ablation.predict.classifier import Classifier, rebuild
-from ablation.predict.runs import best_run, finished_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     import numpy.typing as npt
     import torch
+    from mlflow.entities import Run
 
     from ablation.export.network import Exported
 
+    #: Views, shape (n, 3, size, size), and the probabilities of their classes.
+    Batches = Iterator[tuple[torch.Tensor, npt.NDArray[np.float32]]]
+
 #: The largest difference of a probability between the exported network and the run's.
 TOLERANCE = 1e-4
+#: Pictures that are compared at once.
+BATCH = 64
 #: The files.
 ONNX, TORCH, SETTINGS, CARD = "network.onnx", "network.pt2", "preprocessing.json", "README.md"
 
@@ -38,26 +46,20 @@ def export(arguments: argparse.Namespace) -> None:
     Raises:
         ConfigError: the run can't be used, or a file can't be written or gives something else.
     """
+    runs.refuse_mistakes(arguments)
     _refuse_without_onnx()
     targets.look_in(Path.cwd())  # for a network of a person's own
     from ablation.export import card, network
-    from ablation.tracking import store
 
-    client = store.connect_existing(store.resolve_uri(arguments.tracking_uri), "--tracking-uri ")
-    if arguments.run == "best":
-        run = best_run(client, arguments.study)
-    else:
-        run = finished_run(client, arguments.run)
+    client, run = runs.named(arguments)
     classifier = rebuild(client, run)
     process.imports_done()
     out = arguments.out or Path(f"export-{run.info.run_name}")
     out.mkdir(parents=True, exist_ok=True)
     exported, views = network.of(classifier), network.example(classifier)
     _write(exported, views, out)
-    checked = [
-        _compared(exported, views, out, "made-up views"),
-        *_validated(classifier, exported, out),
-    ]
+    made_up = [(views, exported(views).numpy())]
+    checked = [_compared(iter(made_up), out, "made-up views"), _validated(classifier, run, out)]
     settings = json.dumps(card.preprocessing(classifier), indent=2, ensure_ascii=False)
     (out / SETTINGS).write_text(settings + "\n")
     (out / CARD).write_text(card.card(classifier, run, checked))
@@ -102,61 +104,66 @@ def _write(exported: "Exported", views: "torch.Tensor", out: Path) -> None:
         )
 
 
-def _compared(exported: "Exported", views: "torch.Tensor", out: Path, what: str) -> str:
-    """A sentence on how far both files are from the network on some views.
+def _compared(wanted: "Batches", out: Path, what: str) -> str:
+    """A sentence on how far the probabilities of both files are from those that are wanted.
+
+    Args:
+        wanted: views, and the probabilities of the run's network, batch by batch.
+        out: where the files are.
+        what: the views are of.
 
     Raises:
-        ConfigError: further than rounding.
+        ConfigError: further than rounding, or not finite.
     """
+    import onnxruntime
     import torch
 
-    with torch.no_grad():
-        wanted = exported(views).numpy()
-        of_torch = torch.export.load(out / TORCH).module()(views).numpy()
-    found = {ONNX: _run_onnx(out, views.numpy()), TORCH: of_torch}
-    far = {name: float(abs(values - wanted).max()) for name, values in found.items()}
-    for name, distance in far.items():
-        if not distance <= TOLERANCE:
-            raise ConfigError(
-                f"{out / name}: its probabilities differ from the run's network by {distance:.2g} "
-                f"on {what}; it must not be used"
-            )
+    session = onnxruntime.InferenceSession(str(out / ONNX), providers=["CPUExecutionProvider"])
+    program = torch.export.load(out / TORCH).module()
+    far, n = {ONNX: 0.0, TORCH: 0.0}, 0
+    for views, probabilities in wanted:
+        with torch.no_grad():
+            of_torch = program(views).numpy()
+        found = {ONNX: session.run(None, {"views": views.numpy()})[0], TORCH: of_torch}
+        n += len(views)
+        for name, values in found.items():
+            distance = float(abs(values - probabilities).max())
+            if not distance <= TOLERANCE:
+                raise ConfigError(
+                    f"{out / name}: its probabilities differ from the run's network by "
+                    f"{distance:.2g} on {what}; it must not be used"
+                )
+            far[name] = max(far[name], distance)
     return (
-        f"On {len(views):,} {what} the probabilities of {ONNX} (by onnxruntime) differ from the "
+        f"On {n:,} {what} the probabilities of {ONNX} (by onnxruntime) differ from the "
         f"network's by at most {far[ONNX]:.1g}, those of {TORCH} by {far[TORCH]:.1g}."
     )
 
 
-def _validated(classifier: Classifier, exported: "Exported", out: Path) -> list[str]:
+def _validated(classifier: Classifier, run: "Run", out: Path) -> str:
     """As `_compared`, on the run's validation pictures, where they are still to be had."""
     import torch
 
     from ablation.pictures import data, views
 
     try:
-        val = data.load(classifier.config.data).val
-    # The pictures may be on another machine, or have been changed.
+        pictures = data.load(classifier.config.data)
+    # They may be on another machine.
     except Exception as error:
-        return [f"Not checked on the validation pictures ({first_line(error)})."]
-    batch = torch.cat([
-        views.validation_views(val, range(first, min(first + 64, len(val))), classifier.config.data)
-        for first in range(0, len(val), 64)
-    ]).float()  # fmt: skip
-    sentence = _compared(exported, batch.contiguous(), out, "validation pictures")
-    is_right = _run_onnx(out, batch.numpy()).argmax(1) == val.labels
-    return [sentence, f"{ONNX} is right on {int(is_right.sum())} of {len(val)} of them."]
+        return f"Not checked on the validation pictures ({first_line(error)})."
+    if pictures.digest != run.data.tags.get("data_digest"):
+        return "Not checked on the validation pictures: they are not those of the run any more."
+    val = pictures.val
 
+    def batches() -> "Batches":
+        for first in range(0, len(val), BATCH):
+            indices = range(first, min(first + BATCH, len(val)))
+            # What prediction says of the pictures themselves: it makes its own views of them.
+            probabilities, _ = classifier.judge([val.pixels(index) for index in indices])
+            batch = views.validation_views(val, indices, classifier.config.data).float()
+            yield batch.contiguous(memory_format=torch.contiguous_format), probabilities
 
-def _run_onnx(out: Path, views: "npt.NDArray[np.float32]") -> "npt.NDArray[np.float32]":
-    import numpy as np
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(out / ONNX), providers=["CPUExecutionProvider"])
-    parts = [
-        session.run(None, {"views": np.ascontiguousarray(views[first : first + 64])})[0]
-        for first in range(0, len(views), 64)
-    ]
-    return np.concatenate(parts)
+    return _compared(batches(), out, "validation pictures")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -164,17 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m ablation.export",
         description="Write a finished run's network as ONNX and torch.export, with a model card.",
     )
-    parser.add_argument(
-        "run", metavar="RUN_ID", help="a run's id in MLflow, or best: the study's best run"
-    )
-    parser.add_argument(
-        "--study", help="where best is looked for (default: the study of the newest finished run)"
-    )
-    parser.add_argument(
-        "--tracking-uri",
-        metavar="URI",
-        help="the MLflow store (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db here)",
-    )
+    runs.add_arguments(parser)
     parser.add_argument(
         "--out", metavar="FOLDER", type=Path, help="where to write (default: export-RUN here)"
     )

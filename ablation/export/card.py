@@ -16,11 +16,14 @@ USE = """\
 import json
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 
 settings = json.load(open("preprocessing.json"))
 size, crop = settings["size"], settings["val_crop"]
-picture = Image.open("picture.jpg").convert("RGB")
+# Upright, as its EXIF data say, and over the background where it is transparent.
+picture = ImageOps.exif_transpose(Image.open("picture.jpg")).convert("RGBA")
+whole = Image.new("RGBA", picture.size, (*settings["background"], 255))
+picture = Image.alpha_composite(whole, picture).convert("RGB")
 # The middle of the picture: its shorter side is resized so that a view is `val_crop` of it.
 side = round(size / crop)
 scale = side / min(picture.size)

@@ -128,12 +128,12 @@ def around(values: Sequence[float], *, from_zero: bool = False) -> Span:
 
     Args:
         values: finite ones; others are left out.
-        from_zero: whether it begins at zero.
+        from_zero: whether it begins at zero, where no value is below it.
     """
     known = np.array([one for one in values if np.isfinite(one)] or [0.0])
     low, high = float(known.min()), float(known.max())
     room = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
-    return (0.0 if from_zero else low - room), high + room
+    return (0.0 if from_zero and low >= 0 else low - room), high + room
 
 
 def blank(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:

@@ -32,8 +32,6 @@ def look(pixels: Pixels) -> Look:
     Args:
         pixels: shape (height, width, 3).
     """
-    import imagehash
-
     height, width = pixels.shape[:2]
     if min(height, width) < LEAST_SIDE:
         return NOTHING
@@ -41,6 +39,8 @@ def look(pixels: Pixels) -> Look:
     picture = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step])).convert("L")
     if np.asarray(picture).std() < 2:  # of 255: nothing but noise
         return NOTHING
+    import imagehash
+
     return _as_number(imagehash.phash(picture).hash), _as_number(imagehash.dhash(picture).hash)
 
 

@@ -199,7 +199,7 @@ def _alike(splits: Mapping[str, Split]) -> Iterator[str]:
         ]
         if found:
             ours, theirs = found[0]
-            said = _count(len(found), "looks like one", "look like ones")
+            said = _count(len(found), "looks like one", "look like some")
             yield (
                 f"{said} of {first} and {'is' if len(found) == 1 else 'are'} in {name} (such as "
                 f"{split.names[theirs]} and {train.names[ours]}); if they are copies, the accuracy "

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ablation import process, targets
+from ablation.predict import runs
 from ablation.predict.classifier import rebuild
 from ablation.predict.classify import classify
 from ablation.predict.errors import PredictError
 from ablation.predict.find import find_pictures
-from ablation.predict.runs import best_run, finished_run
 
 EXAMPLES = """\
 examples:
@@ -46,15 +46,8 @@ def predict(arguments: argparse.Namespace) -> None:
     if not asked.paths:
         raise PredictError(_listed(asked.missing))
     from ablation.predict import show
-    from ablation.tracking import store
 
-    uri = store.resolve_uri(arguments.tracking_uri)
-    client = store.connect_existing(uri, "--tracking-uri ")
-    if arguments.run == "best":
-        run = best_run(client, arguments.study)
-    else:
-        run = finished_run(client, arguments.run)
-    classifier = rebuild(client, run)
+    classifier = rebuild(*runs.named(arguments))
     process.imports_done()
     accepted = files.accepted_suffixes(classifier.config.data.extra_formats)
     asked = find_pictures(arguments.pictures, accepted)
@@ -73,8 +66,7 @@ def _refuse_mistakes(arguments: argparse.Namespace) -> None:
     Raises:
         PredictError: it says which.
     """
-    if arguments.study is not None and arguments.run != "best":
-        raise PredictError("--study goes with best; a run's id names its study already")
+    runs.refuse_mistakes(arguments)
     if arguments.out is None:
         return
     from PIL import Image
@@ -102,19 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "run", metavar="RUN_ID", help="a run's id in MLflow, or best: the study's best run"
-    )
+    runs.add_arguments(parser)
     parser.add_argument(
         "pictures", metavar="PICTURE", nargs="+", type=Path, help="a picture, or a folder of them"
-    )
-    parser.add_argument(
-        "--study", help="where best is looked for (default: the study of the newest finished run)"
-    )
-    parser.add_argument(
-        "--tracking-uri",
-        metavar="URI",
-        help="the MLflow store (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db here)",
     )
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="draw the pictures with their labels, .png or .jpg"

@@ -1,5 +1,6 @@
-"""Which finished run predicts."""
+"""Which finished run a command is about."""
 
+import argparse
 from typing import TYPE_CHECKING
 
 from ablation.predict.errors import PredictError
@@ -7,6 +8,45 @@ from ablation.predict.errors import PredictError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name a run."""
+    parser.add_argument(
+        "run", metavar="RUN_ID", help="a run's id in MLflow, or best: the study's best run"
+    )
+    parser.add_argument(
+        "--study", help="where best is looked for (default: the study of the newest finished run)"
+    )
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="the MLflow store (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db here)",
+    )
+
+
+def refuse_mistakes(arguments: argparse.Namespace) -> None:
+    """Refuse arguments that contradict each other, before any work is done.
+
+    Raises:
+        PredictError: it says which.
+    """
+    if arguments.study is not None and arguments.run != "best":
+        raise PredictError("--study goes with best; a run's id names its study already")
+
+
+def named(arguments: argparse.Namespace) -> "tuple[MlflowClient, Run]":
+    """The store and the finished run that the arguments name.
+
+    Raises:
+        ConfigError: there is no such store or run, or it can't be used.
+    """
+    from ablation.tracking import store
+
+    client = store.connect_existing(store.resolve_uri(arguments.tracking_uri), "--tracking-uri ")
+    if arguments.run == "best":
+        return client, best_run(client, arguments.study)
+    return client, finished_run(client, arguments.run)
 
 
 def best_run(client: "MlflowClient", study: str | None = None) -> "Run":

@@ -45,3 +45,9 @@ def test_a_point_lies_between_the_ends_of_its_panel() -> None:
     assert panel.at(0, -1) == (10, 220)
     assert panel.at(10, 1) == (110, 20)
     assert panel.at(5, 0) == (60, 120)
+
+
+@pytest.mark.parametrize("values", [[-1.0, -0.5], [-0.25, 0.5], [0.0, 0.0], [0.5, 2.0]])
+def test_a_span_from_zero_has_all_values_inside(values: list[float]) -> None:
+    low, high = around(values, from_zero=True)
+    assert low <= min(values) <= max(values) < high

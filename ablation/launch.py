@@ -287,7 +287,7 @@ def _reporting_an_early_end(asked: Grid, study: Study, console: Console) -> Iter
 def _report_finished(asked: Grid, study: Study, console: Console) -> None:
     """The report of the runs that have finished, if any has."""
     try:
-        store.close_dead(study.client, study.experiment_id)
+        store.close_dead(study.client, study.experiment_id, has_stopped=True)
         book = _ledger(asked, store.search(study.client, study.experiment_id))
         n_finished = len(wanted(asked, book) & set(book.finished))
         if asked.is_sweep and n_finished:

@@ -41,6 +41,28 @@ def has(plugin: str) -> bool:
     return done.returncode == 0
 
 
+#: A command that is stopped by SIGTERM just as it claims its second run.
+STOPPED = """
+import os, signal, sys
+from ablation import process
+from ablation.tracking import claims
+
+take, n = claims.take, 0
+
+def stopped(*args, **options):
+    global n
+    n += 1
+    with process.uninterrupted():
+        if n == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return take(*args, **options)
+
+claims.take = stopped
+from ablation.__main__ import main
+main()
+"""
+
+
 needs_joblib = pytest.mark.skipif(not has("hydra_joblib_launcher"), reason="not installed")
 needs_optuna = pytest.mark.skipif(not has("hydra_optuna_sweeper"), reason="not installed")
 
@@ -161,9 +183,19 @@ def test_what_had_finished_when_a_study_was_stopped_is_reported(
     assert set(left.values()) <= {"FINISHED", "KILLED"}
 
 
+def test_a_run_that_had_only_been_claimed_is_left_as_killed(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", STOPPED, *GRID, "epochs=1"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stdout + done.stderr
+    assert title(tmp_path).endswith("(INCOMPLETE: 1 of 4 runs finished)")
+    assert statuses(tmp_path) == {"frozen-l1-s0": "FINISHED", "frozen-l2-s0": "KILLED"}
+
+
 def test_a_study_of_which_nothing_had_finished_leaves_no_report(tmp_path: Path) -> None:
     stop = of_a_group(signal.SIGINT)
-    code, said = run_until([*GRID, "epochs=40"], tmp_path, "epoch 1/40", stop)
+    # Forty epochs of a frozen trunk take less than it takes the signal to arrive.
+    words = ["-m", "transfer=scratch,frozen", "reg=l1,l2", *FEW, "epochs=40"]
+    code, said = run_until(words, tmp_path, "epoch 1/40", stop)
     assert code == 130, said
     assert "Traceback" not in said
     assert "Report" not in said

@@ -59,6 +59,21 @@ def is_own(tags: Mapping[str, str]) -> bool:
     return tags.get("host") == _machine()["host"] and pid in own
 
 
+def is_of_this_process(tags: Mapping[str, str]) -> bool:
+    """Whether this very process logs a run.
+
+    Args:
+        tags: of the run.
+    """
+    own = {**_machine(), "process": _process()}
+    return all(tags.get(key) == value for key, value in own.items())
+
+
+def _process() -> str:
+    here = psutil.Process()
+    return f"{here.pid}@{here.create_time():.2f}"
+
+
 @functools.cache
 def _machine() -> dict[str, str]:
     """This machine's name, its start, and the namespace of its processes, as containers have."""
@@ -72,7 +87,6 @@ def _machine() -> dict[str, str]:
 
 def tags_of_origin() -> dict[str, str]:
     """The tags that say where a run of this process comes from."""
-    process = psutil.Process()
     commit, is_dirty = code_version()
     return {
         "command": command_line(),
@@ -81,7 +95,7 @@ def tags_of_origin() -> dict[str, str]:
         "versions": json.dumps(versions()),
         **_machine(),
         HEARTBEAT: f"{time.time():.0f}",
-        "process": f"{process.pid}@{process.create_time():.2f}",
+        "process": _process(),
         "mlflow.user": _user(),
         "mlflow.source.name": "python -m ablation",
         "mlflow.source.type": "LOCAL",

@@ -20,7 +20,7 @@ from ablation.errors import ConfigError, first_line
 from ablation.study import diverged
 from ablation.study.record import UNDER_WAY, Run
 from ablation.tracking import beside
-from ablation.tracking.origin import is_alive
+from ablation.tracking.origin import is_alive, is_of_this_process
 from ablation.tracking.patience import Patience
 
 if TYPE_CHECKING:
@@ -363,15 +363,27 @@ def _is_dead(run: "entities.Run") -> bool:
     return run.info.status in UNDER_WAY and not is_alive(run.data.tags)
 
 
-def close_dead(client: "MlflowClient", experiment_id: str) -> int:
+def close_dead(client: "MlflowClient", experiment_id: str, *, has_stopped: bool = False) -> int:
     """Mark as KILLED the runs whose process has ended, which would otherwise stay RUNNING.
+
+    Args:
+        client: of the store.
+        experiment_id: of the study.
+        has_stopped: whether this process trains nothing any more: what it had only just claimed is
+            closed, too.
 
     Returns:
         How many there were.
     """
-    running = search(client, experiment_id, "attributes.status = 'RUNNING'")
-    dead = [run for run in running if _is_dead(run)]
-    for run in dead:
-        client.set_tag(run.info.run_id, "error", "its process ended without an error message")
+    n_closed = 0
+    for run in search(client, experiment_id, "attributes.status = 'RUNNING'"):
+        if _is_dead(run):
+            reason = "its process ended without an error message"
+        elif has_stopped and is_of_this_process(run.data.tags):
+            reason = "stopped by hand before it began"
+        else:
+            continue
+        client.set_tag(run.info.run_id, "error", reason)
         client.set_terminated(run.info.run_id, "KILLED")
-    return len(dead)
+        n_closed += 1
+    return n_closed

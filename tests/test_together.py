@@ -52,13 +52,15 @@ def test_two_identical_commands_on_a_cold_store_train_each_run_once(tmp_path: Pa
 
 def test_a_run_of_a_command_that_is_killed_is_trained_by_the_one_that_waits(tmp_path: Path) -> None:
     store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    first = started(tmp_path, *GRID, "epochs=200")
+    # From scratch, so that the first run takes longer than it takes the other command to start.
+    own = ["transfer=scratch,frozen", "epochs=50"]
+    first = started(tmp_path, *GRID, *own, f"study={STUDY}")
     while not any(run.info.status == "RUNNING" for run in runs(tmp_path)):
         time.sleep(0.2)
         assert first.poll() is None
     # Short, so that its own runs soon are done and it has to wait.
-    words = ["transfer=frozen", "reg=l1"]
-    second = started(tmp_path, *GRID, "epochs=200", *words, f"study={STUDY}")
+    words = ["transfer=scratch", "reg=l1", "epochs=50"]
+    second = started(tmp_path, *GRID, *words, f"study={STUDY}")
     assert second.stdout is not None
     heard = ""
     while "waiting for 1 run" not in heard:
@@ -69,7 +71,7 @@ def test_a_run_of_a_command_that_is_killed_is_trained_by_the_one_that_waits(tmp_
     said, _ = second.communicate(timeout=300)
     assert second.returncode == 0, said
     done = [run for run in runs(tmp_path) if run.info.status == "FINISHED"]
-    assert [run.info.run_name for run in done] == ["frozen-l1-adam-s0"]
+    assert [run.info.run_name for run in done] == ["scratch-l1-adam-s0"]
 
 
 @pytest.fixture

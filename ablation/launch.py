@@ -201,9 +201,12 @@ def _run(asked: Sequence[Grid], study: Study, console: Console) -> None:
             for part in asked:
                 _run_here(part, session)
         finally:
-            session.finish_writing()
-            # A run that was stopped has no outcome to wait for.
-            runlog.flush()
+            try:
+                session.finish_writing()
+            finally:
+                # A run that was stopped has no outcome to wait for; and where the waiting was
+                # stopped, what is being written is still to be whole.
+                runlog.flush()
 
 
 def _run_here(asked: Grid, session: Session) -> None:

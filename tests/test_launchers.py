@@ -62,6 +62,27 @@ from ablation.__main__ import main
 main()
 """
 
+#: A command that is stopped by SIGTERM while it waits for its last results to be written.
+STOPPED_AT_THE_END = """
+import os, signal, time
+from ablation.session import Session
+from ablation.tracking import outbox
+
+finish, complete = Session.finish_writing, outbox.complete
+
+def stopped(self, all_but=0):
+    if not all_but:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finish(self, all_but)
+
+def slow(*args):
+    time.sleep(2)
+    complete(*args)
+
+Session.finish_writing, outbox.complete = stopped, slow
+from ablation.__main__ import main
+main()
+"""
 
 needs_joblib = pytest.mark.skipif(not has("hydra_joblib_launcher"), reason="not installed")
 needs_optuna = pytest.mark.skipif(not has("hydra_optuna_sweeper"), reason="not installed")
@@ -189,6 +210,16 @@ def test_a_run_that_had_only_been_claimed_is_left_as_killed(tmp_path: Path) -> N
     assert done.returncode == 130, done.stdout + done.stderr
     assert title(tmp_path).endswith("(INCOMPLETE: 1 of 4 runs finished)")
     assert statuses(tmp_path) == {"frozen-l1-s0": "FINISHED", "frozen-l2-s0": "KILLED"}
+
+
+def test_results_that_are_being_written_when_a_study_is_stopped_are_whole(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", STOPPED_AT_THE_END, *GRID, "epochs=1"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stdout + done.stderr
+    assert "4 of 4 runs have finished; writing their report" in done.stdout
+    found = runs(tmp_path, "digits-transfer-reg").values()
+    assert [run.info.status for run in found] == ["FINISHED"] * 4
+    assert not any("error" in run.data.tags for run in found)
 
 
 def test_a_study_of_which_nothing_had_finished_leaves_no_report(tmp_path: Path) -> None:

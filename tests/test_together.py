@@ -58,7 +58,7 @@ def test_a_run_of_a_command_that_is_killed_is_trained_by_the_one_that_waits(tmp_
     while not any(run.info.status == "RUNNING" for run in runs(tmp_path)):
         time.sleep(0.2)
         assert first.poll() is None
-    # Short, so that its own runs soon are done and it has to wait.
+    # It asks for that run alone, and so has to wait.
     words = ["transfer=scratch", "reg=l1", "epochs=50"]
     second = started(tmp_path, *GRID, *words, f"study={STUDY}")
     assert second.stdout is not None

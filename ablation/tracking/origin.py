@@ -40,38 +40,31 @@ def is_alive(tags: Mapping[str, str]) -> bool:
         return HEARTBEAT not in tags or time.time() - float(tags[HEARTBEAT]) < DEAD_SECONDS
     if tags.get("boot", here["boot"]) != here["boot"]:
         return False
-    pid, _, started = tags["process"].partition("@")
     try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" == started
+        return _name(psutil.Process(int(tags["process"].partition("@")[0]))) == tags["process"]
     except (psutil.NoSuchProcess, ValueError):
         return False
 
 
-def is_own(tags: Mapping[str, str]) -> bool:
+def is_own(tags: Mapping[str, str], *, with_workers: bool = True) -> bool:
     """Whether a run is one of this process, or of a worker that it started.
 
     Args:
         tags: of the run.
+        with_workers: False for the runs of this very process alone.
     """
     here = psutil.Process()
-    own = {f"{one.pid}" for one in (here, *here.children(recursive=True))}
-    pid = tags.get("process", "").partition("@")[0]
-    return tags.get("host") == _machine()["host"] and pid in own
+    workers = here.children(recursive=True) if with_workers else []
+    own = set()
+    for one in (here, *workers):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a worker that has just ended
+            own.add(_name(one))
+    return tags.get("host") == _machine()["host"] and tags.get("process") in own
 
 
-def is_of_this_process(tags: Mapping[str, str]) -> bool:
-    """Whether this very process logs a run.
-
-    Args:
-        tags: of the run.
-    """
-    own = {**_machine(), "process": _process()}
-    return all(tags.get(key) == value for key, value in own.items())
-
-
-def _process() -> str:
-    here = psutil.Process()
-    return f"{here.pid}@{here.create_time():.2f}"
+def _name(process: psutil.Process) -> str:
+    """A process in the tags of its runs; its number alone is given again after its end."""
+    return f"{process.pid}@{process.create_time():.2f}"
 
 
 @functools.cache
@@ -95,7 +88,7 @@ def tags_of_origin() -> dict[str, str]:
         "versions": json.dumps(versions()),
         **_machine(),
         HEARTBEAT: f"{time.time():.0f}",
-        "process": _process(),
+        "process": _name(psutil.Process()),
         "mlflow.user": _user(),
         "mlflow.source.name": "python -m ablation",
         "mlflow.source.type": "LOCAL",

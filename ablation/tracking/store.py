@@ -20,7 +20,7 @@ from ablation.errors import ConfigError, first_line
 from ablation.study import diverged
 from ablation.study.record import UNDER_WAY, Run
 from ablation.tracking import beside
-from ablation.tracking.origin import is_alive, is_of_this_process
+from ablation.tracking.origin import is_alive, is_own
 from ablation.tracking.patience import Patience
 
 if TYPE_CHECKING:
@@ -369,8 +369,8 @@ def close_dead(client: "MlflowClient", experiment_id: str, *, has_stopped: bool 
     Args:
         client: of the store.
         experiment_id: of the study.
-        has_stopped: whether this process trains nothing any more: what it had only just claimed is
-            closed, too.
+        has_stopped: whether this process trains nothing any more, so that its own runs that are
+            still under way are closed, too: those that it had only just claimed.
 
     Returns:
         How many there were.
@@ -379,8 +379,8 @@ def close_dead(client: "MlflowClient", experiment_id: str, *, has_stopped: bool 
     for run in search(client, experiment_id, "attributes.status = 'RUNNING'"):
         if _is_dead(run):
             reason = "its process ended without an error message"
-        elif has_stopped and is_of_this_process(run.data.tags):
-            reason = "stopped by hand before it began"
+        elif has_stopped and is_own(run.data.tags, with_workers=False):
+            reason = "its command ended before it had finished"
         else:
             continue
         client.set_tag(run.info.run_id, "error", reason)

@@ -165,8 +165,9 @@ def _effective_pictures(deviations: Floats) -> Floats:
     """
     n_pictures = deviations.shape[1]
     variance = np.maximum((deviations**2).mean(axis=1), _TINY)
-    skewness = (deviations**3).mean(axis=1) / variance**1.5
-    effective: Floats = n_pictures / (1 + skewness**2)
+    squared = (deviations**3).mean(axis=1) ** 2 / variance**3
+    by_chance = (deviations**6).mean(axis=1) / n_pictures / variance**3
+    effective: Floats = n_pictures / (1 + np.maximum(squared - by_chance, 0))
     return np.maximum(effective, 2.0)
 
 

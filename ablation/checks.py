@@ -29,7 +29,12 @@ def pictures(configs: Sequence[Config]) -> Iterator[str]:
     """
     on_pictures = [config for config in configs if config.task[TARGET] is None]
     for config in {repr(config.data): config for config in on_pictures}.values():
-        loaded = data.load(config.data, config.cache.pictures_gb)
+        loaded: data.Pictures | data.Folded
+        if config.data.folds:
+            seeds = dict.fromkeys(one.seed for one in on_pictures if one.data == config.data)
+            loaded = data.folded(config.data, config.cache.pictures_gb, list(seeds))
+        else:
+            loaded = data.load(config.data, config.cache.pictures_gb)
         name = config.data.root if config.data.source != "digits" else config.data.source
         yield f"{name}: {loaded.summary()}"
         yield from loaded.lines()
@@ -58,8 +63,9 @@ def networks(configs: Sequence[Config]) -> Iterator[str]:
         model.refuse_size(config.model, chosen(config.data.size))
     for config in {repr((one.model, one.transfer)): one for one in filled}.values():
         transfer.refuse_stages(model.skeleton(config.model), config.transfer)
-    n_classes = len(data.load(configs[0].data, configs[0].cache.pictures_gb).classes)
-    trial.refuse_unusable(filled, n_classes)
+    first = configs[0]
+    pictures = data.load(first.data, first.cache.pictures_gb, first.seed)
+    trial.refuse_unusable(filled, len(pictures.classes))
     yield from dict.fromkeys(map(preprocessing.in_words, filled))
     yield from dict.fromkeys(itertools.chain(*map(_stages_in_words, filled)))
     yield from (f"warning: {problem}" for problem in missing)

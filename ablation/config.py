@@ -45,6 +45,7 @@ class DataConfig:
     val_fraction: float = setting(0.2, above=0, below=1)
     test_fraction: float = setting(0.0, least=0, below=1)
     split_seed: int = setting(0, least=0, most=MOST_SEED)
+    folds: int | None = setting(None, later=True, least=2)
     size: int | None = setting(None, least=32)
     val_crop: float | None = setting(None, above=0, most=1)
     interpolation: str | None = setting(None, choices=("bilinear", "bicubic"))
@@ -337,6 +338,11 @@ def _problems(config: Config) -> Iterator[str]:
         yield (
             f"model.library={config.model.library}: {OWN} goes with model.{TARGET}, which names a "
             "class or a function that makes a network"
+        )
+    if config.data.folds and config.data.test_fraction:
+        yield (
+            f"data.test_fraction={config.data.test_fraction:g}: not with data.folds, by which all "
+            "pictures are judged"
         )
     if len(config.data.background) != 3:
         yield f"data.background={config.data.background}: takes red, green and blue, 0 to 255"

@@ -147,7 +147,7 @@ def _validated(classifier: Classifier, run: "Run", out: Path) -> str:
     from ablation.pictures import data, views
 
     try:
-        pictures = data.load(classifier.config.data)
+        pictures = data.load(classifier.config.data, seed=classifier.config.seed)
     # They may be on another machine.
     except Exception as error:
         return f"Not checked on the validation pictures ({first_line(error)})."

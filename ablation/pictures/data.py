@@ -6,14 +6,14 @@ Imports no torch, so that a wrong folder or an unreadable picture is answered at
 import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from ablation.config import DataConfig
+from ablation.config import DataConfig, chosen
 from ablation.pictures import remarks, sources
 from ablation.pictures.decode import Reading
-from ablation.pictures.divide import limit
+from ablation.pictures.divide import fold, limit
 from ablation.pictures.errors import DataError, listed
 from ablation.pictures.split import Split, digest
 
@@ -90,62 +90,144 @@ class Pictures:
         return "; ".join(lines)
 
 
-def load(config: DataConfig, keep_gb: float = 2.0) -> Pictures:
+@dataclass(frozen=True)
+class Decoded:
+    """All pictures of a source, before they are put together for a run.
+
+    Attributes:
+        classes: the names of the classes.
+        splits: train, val, and test where pictures are held back; with `data.folds` only "", which
+            holds those of train and val together.
+        notes: what of the source is not used.
+        skipped: a warning where pictures are left out.
+        made: seed → the pictures as that run gets them; one entry where there are no folds.
+    """
+
+    classes: tuple[str, ...]
+    splits: Mapping[str, Split]
+    notes: tuple[str, ...]
+    skipped: tuple[str, ...]
+    made: dict[int, Pictures] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The pictures of a cross-validated study, which all its runs share.
+
+    Attributes:
+        pictures: those of the first run.
+        n_folds: into how many folds they are divided.
+        warnings: on pictures in two folds that are alike.
+    """
+
+    pictures: Pictures
+    n_folds: int
+    warnings: tuple[str, ...]
+
+    def summary(self) -> str:
+        """How many pictures, folds and classes there are, in one line."""
+        first = self.pictures
+        n = len(first.train) + len(first.val)
+        return f"{n} pictures in {self.n_folds} folds, {len(first.classes)} classes"
+
+    def lines(self) -> Iterator[str]:
+        """The lines that follow the summary, before anything is trained."""
+        yield f"the first fold: {self.pictures.counts()}"
+        yield from (f"warning: {warning}" for warning in self.warnings)
+        yield from (f"note: {note}" for note in self.pictures.notes)
+
+
+def load(config: DataConfig, keep_gb: float = 2.0, seed: int = 0) -> Pictures:
     """Find, divide, decode and check the pictures; once for all runs of a process.
 
     Args:
         config: where they are, how they are decoded and how they are divided.
         keep_gb: how many GB (1e9 bytes) of decoded pictures are kept in memory.
+        seed: of the run, which says what its fold is where there are folds, see `divide.fold`.
 
     Raises:
         DataError: a folder is missing or without pictures, the classes of the splits don't agree,
-            pictures can't be decoded, or one has two labels (each is named).
+            pictures can't be decoded, one has two labels (each is named), or they can't be divided.
         DownloadError: the archive can't be had.
     """
     # How views are cut does not matter here, and may not be decided yet.
     settings = {key: value for key, value in asdict(config).items() if key not in VIEW_SETTINGS}
     if config.source == "digits":
         settings["size"] = config.size or sources.DIGITS_SIZE
-    return _load(json.dumps(settings, sort_keys=True), keep_gb)
+    found = _decoded(json.dumps(settings, sort_keys=True), keep_gb)
+    which = seed if config.folds else 0
+    if which not in found.made:
+        found.made[which] = _put_together(found, config, seed)
+    return found.made[which]
+
+
+def folded(config: DataConfig, keep_gb: float, seeds: Sequence[int]) -> Folded:
+    """The pictures of a cross-validated study, with all its folds checked.
+
+    Args:
+        config, keep_gb: as for `load`.
+        seeds: of its runs.
+
+    Raises:
+        DataError, DownloadError: as `load`.
+    """
+    runs = [load(config, keep_gb, seed) for seed in seeds]
+    warnings = dict.fromkeys(warning for pictures in runs for warning in pictures.warnings)
+    return Folded(runs[0], chosen(config.folds), tuple(warnings))
+
+
+def _put_together(found: Decoded, config: DataConfig, seed: int) -> Pictures:
+    splits = dict(found.splits)
+    if config.folds:
+        whole = splits.pop("")
+        train, judged = fold(whole.labels.tolist(), whole.groups, config, seed)
+        splits = {"train": whole.subset(train), "val": whole.subset(judged)}
+    copied = remarks.copies(splits)
+    remarks.refuse_two_labels(copied, found.classes)
+    return Pictures(
+        found.classes,
+        splits["train"],
+        splits["val"],
+        splits.get("test"),
+        (*found.notes, *remarks.notes(splits, found.classes, copied)),
+        (*found.skipped, *remarks.warnings(splits, found.classes, copied)),
+    )
 
 
 @functools.lru_cache(maxsize=2)
-def _load(settings: str, keep_gb: float) -> Pictures:
+def _decoded(settings: str, keep_gb: float) -> Decoded:
     config = DataConfig(**json.loads(settings))
     source = sources.find(config)
     classes, found = tuple(source.classes), source.splits
     if config.train_pictures or config.val_pictures:
         found["train"], found["val"] = limit(found["train"], found["val"], config)
+    notes = list(source.notes)
+    if config.folds:
+        found, unused = {"": found["train"] + found["val"]}, found.get("test")
+        if unused:
+            notes.append(f"the {len(unused):,} pictures to test are not used with data.folds")
     splits: dict[str, Split] = {}
     for name, pictures in found.items():
         used = sum(split.bytes for split in splits.values())
         skips = config.on_bad == "skip"
         splits[name] = Split(pictures, keep_gb * 1e9 - used, Reading.of(config), skips=skips)
     unreadable = [line for split in splits.values() for line in split.unreadable]
-    skipped = []
-    if unreadable and config.on_bad == "skip":
-        n = len(unreadable)
-        said = "1 picture is" if n == 1 else f"{n:,} pictures are"
-        skipped = [f"{said} left out (data.on_bad=skip), such as {unreadable[0]}"]
-        _refuse_empty(splits, classes)
-    elif unreadable:
+    if not unreadable:
+        return Decoded(classes, splits, tuple(notes), ())
+    if config.on_bad != "skip":
         raise DataError(listed(unreadable, "picture can't be read", "pictures can't be read"))
-    copied = remarks.copies(splits)
-    remarks.refuse_two_labels(copied, classes)
-    return Pictures(
-        classes,
-        splits["train"],
-        splits["val"],
-        splits.get("test"),
-        (*source.notes, *remarks.notes(splits, classes, copied)),
-        (*skipped, *remarks.warnings(splits, classes, copied)),
-    )
+    n = len(unreadable)
+    said = "1 picture is" if n == 1 else f"{n:,} pictures are"
+    _refuse_empty(splits, classes)
+    skipped = f"{said} left out (data.on_bad=skip), such as {unreadable[0]}"
+    return Decoded(classes, splits, tuple(notes), (skipped,))
 
 
 def _refuse_empty(splits: Mapping[str, Split], classes: Sequence[str]) -> None:
     for name, split in splits.items():
         there = set(split.labels.tolist())
         lacking = [of for label, of in enumerate(classes) if label not in there]
-        if not there or (name == "train" and lacking):
+        if not there or (name in ("train", "") and lacking):
             of = f" of {', '.join(lacking[:6])}" if there else ""
-            raise DataError(f"data.on_bad=skip: no picture{of} in {name} can be read")
+            where = f" in {name}" if name else ""
+            raise DataError(f"data.on_bad=skip: no picture{of}{where} can be read")

@@ -1,8 +1,16 @@
 """Divides pictures into splits: stratified by class, and the same for the same seed."""
 
-from ablation.config import DataConfig
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ablation.config import DataConfig, chosen
 from ablation.pictures.errors import DataError
 from ablation.pictures.split import Picture
+
+Indices = npt.NDArray[np.int64]
 
 
 def divide(
@@ -77,6 +85,55 @@ def hold_out(
             f"in each part ({error})"
         ) from error
     return [pictures[i] for i in sorted(rest)], [pictures[i] for i in sorted(held)]
+
+
+def fold(
+    labels: Sequence[int], groups: Sequence[str | None], config: DataConfig, seed: int
+) -> tuple[Indices, Indices]:
+    """One fold of a division of pictures into `data.folds`, stratified by class.
+
+    Args:
+        labels: the class of each picture.
+        groups: what each belongs to; pictures of a group are in one fold.
+        config: its `folds`, and its `split_seed`, which decides the divisions.
+        seed: of the run. Seeds 0 to K - 1 are the folds of the first division into K, the next K
+            seeds those of another.
+
+    Returns:
+        The indices of the pictures to train on and of those that are judged, increasing.
+
+    Raises:
+        DataError: a class has fewer pictures, or groups, than there are folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    n_folds = chosen(config.folds)
+    division, number = divmod(seed, n_folds)
+    _refuse_few(labels, groups, n_folds)
+    # Of one number each, so that another split seed or division is another draw.
+    (state,) = np.random.SeedSequence([config.split_seed, division]).generate_state(1)
+    has_groups = any(group is not None for group in groups)
+    kind = StratifiedGroupKFold if has_groups else StratifiedKFold
+    made = kind(n_folds, shuffle=True, random_state=int(state))
+    of = [str(at) if group is None else f"g{group}" for at, group in enumerate(groups)]
+    parts = made.split(labels, labels, of) if has_groups else made.split(labels, labels)
+    train, judged = next(itertools.islice(parts, number, None))
+    return np.sort(train), np.sort(judged)
+
+
+def _refuse_few(labels: Sequence[int], groups: Sequence[str | None], n_folds: int) -> None:
+    members: dict[int, set[object]] = {}
+    for at, (label, group) in enumerate(zip(labels, groups, strict=True)):
+        members.setdefault(label, set()).add(at if group is None else group)
+    fewest = min(map(len, members.values()), default=0)
+    if fewest < n_folds:
+        what = "groups of pictures" if any(group is not None for group in groups) else "pictures"
+        raise DataError(
+            f"data.folds={n_folds}: a class has {fewest} {what}, so not one for each fold; "
+            f"data.folds={max(fewest, 2)} at most"
+            if fewest >= 2
+            else f"data.folds={n_folds}: a class has {fewest} {what}; folds need two at least"
+        )
 
 
 def _hold_out_groups(

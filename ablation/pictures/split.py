@@ -3,12 +3,14 @@
 How pictures are divided into splits is in `divide`, how splits are found in folders in `folders`.
 """
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ablation import process
 from ablation.pictures import near
@@ -47,6 +49,11 @@ class Split:
         bytes: the size of all pictures, decoded.
         unreadable: a line on each picture that can't be read or decoded.
     """
+
+    names: list[str]
+    labels: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.uint64]
+    digest: str
 
     def __init__(
         self,
@@ -92,6 +99,10 @@ class Split:
                 self.bytes += pixels.nbytes
                 self._kept.append(pixels if self.bytes <= keep_bytes else None)
                 self.facts.append(facts)
+        self._describe()
+
+    def _describe(self) -> None:
+        """Set what follows from the pictures and their contents."""
         self.names = [picture.name for picture in self._pictures]
         self.labels = np.array([picture.label for picture in self._pictures], dtype=np.int64)
         self.keys = np.array([int(content[:16], 16) for content in self.contents], dtype=np.uint64)
@@ -105,6 +116,21 @@ class Split:
     def is_kept(self) -> bool:
         """Whether all pictures are in memory, decoded."""
         return all(pixels is not None for pixels in self._kept)
+
+    @property
+    def groups(self) -> list[str | None]:
+        """What each picture belongs to, such as a patient."""
+        return [picture.group for picture in self._pictures]
+
+    def subset(self, indices: Iterable[int]) -> "Split":
+        """Some of the pictures, in this order; what is decoded is shared, not decoded again."""
+        found, places = copy.copy(self), list(indices)
+        for name in ("_pictures", "_kept", "contents", "facts", "looks"):
+            values = getattr(self, name)
+            setattr(found, name, [values[place] for place in places])
+        found.bytes = sum(pixels.nbytes for pixels in found._kept if pixels is not None)
+        found._describe()
+        return found
 
     def pixels(self, index: int) -> Pixels:
         """One picture, decoded: shape (height, width, 3), 0..255."""

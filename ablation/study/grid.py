@@ -21,6 +21,7 @@ from ablation.errors import ConfigError, nearest
 from ablation.study import (
     composition,
     designs,
+    folds,
     mistakes,
     overrides,
     rounds,
@@ -144,6 +145,9 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         auto = rounds.auto(typed, base.most, base.budget, is_sweep)
         sweeps.refuse(base, swept, items, is_sweep)
         axes = {axis: sweeps.values_of(item, search) for axis, item in swept.items()}
+        if auto and base.data.folds:
+            raise ConfigError(f"{rounds.AUTO}: not with {folds.KEY}; a seed is a fold then")
+        axes = folds.with_seeds(axes, base.data.folds, base.seed, is_sweep=is_sweep)
         if is_sweep:
             _check_size(axes)
             _check_report(base, axes)
@@ -158,6 +162,8 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         samples = sweepers.samples(swept, axes) if is_adaptive else ()
         configs = tuple(composition.resolve((*fixed, *sample)) for sample in samples)
     configs = configs or tuple(run.config for run in runs)
+    if len({config.data.folds for config in configs}) > 1:
+        raise ConfigError(f"{folds.KEY}: runs of different folds are not compared")
     given = {key_of(item): text_of(item) for item in items} | {
         axis: f"{axis}={','.join(values)}" for axis, values in axes.items()
     }
@@ -186,6 +192,8 @@ def _overrides(fixed: Sequence[str], axes: Mapping[str, Sequence[str]]) -> tuple
 
 
 def _refuse_together(base: DictConfig, auto: Auto | None, is_adaptive: bool) -> None:
+    if base.data.folds and is_adaptive:
+        raise ConfigError(f"{folds.KEY}: not with a sweeper that chooses runs by itself")
     if auto and is_adaptive:
         raise ConfigError(f"{rounds.AUTO}: not with a sweeper that chooses runs by itself")
     has_rules = base.design != designs.FULL or base.skip or base.zip

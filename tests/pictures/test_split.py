@@ -34,7 +34,7 @@ def test_the_digest_follows_the_contents(make_folder: MakeFolder) -> None:
     root = make_folder({"train": 3, "val": 2})
     before = data.load(folder_config(root)).digest
     paint(root / "train" / "red" / "000.png", (0, 0, 0), 1, (40, 40))
-    data._load.cache_clear()
+    data._decoded.cache_clear()
     assert data.load(folder_config(root)).digest != before
 
 

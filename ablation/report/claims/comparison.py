@@ -32,14 +32,20 @@ from ablation.report.claims.claim import (
 from ablation.report.claims.correction import holm
 from ablation.report.claims.drafts import (
     ALL_PAIRS_UP_TO,
-    LEAST_SEEDS,
     Draft,
     Grid,
     effects_of,
     interactions_of,
     pairs_of,
 )
-from ablation.report.claims.moderation import Expected, SeedVariances, moderated, of_sums
+from ablation.report.claims.folds import fold_means, parts_of_folds
+from ablation.report.claims.moderation import (
+    Expected,
+    SeedVariances,
+    moderated,
+    of_sums,
+    parts_of_runs,
+)
 from ablation.report.claims.shares import variance_shares
 from ablation.report.claims.statistics import (
     Contrast,
@@ -58,6 +64,7 @@ def compare(
     baseline: Mapping[str, str] | None = None,
     predicted: Mapping[Levels, NDArray[np.integer]] | None = None,
     rules: Rules = Rules(),  # noqa: B008, as it can't be changed
+    folds: Mapping[int, NDArray[np.int64]] | None = None,
 ) -> Comparison:
     """Make every claim of a report.
 
@@ -75,11 +82,13 @@ def compare(
         predicted: the predicted classes of some or all cells, of the shape of the cell's table;
             each number stands for the same class in all cells.
         rules: the confidence, the smallest difference of interest, the number of looks.
+        folds: of cross-validated runs, each "seed", which is a division of the pictures → the
+            fold of each picture, from 0, of shape (n_pictures,). One division is enough then.
 
     Raises:
         ValueError: a cell's key, table or seeds do not fit the others, or a baseline is unknown.
     """
-    grid = Grid(cells, factors, seeds, baseline or {})
+    grid = Grid(cells, factors, seeds, baseline or {}, folds)
     prior = _prior(grid)
     most = 0 if rules.only_baseline else ALL_PAIRS_UP_TO
     drafts = [*pairs_of(grid, most), *effects_of(grid), *interactions_of(grid)]
@@ -106,7 +115,12 @@ def contrasts(grid: Grid, rules: Rules) -> list[CellContrast]:
 
 
 def _prior(grid: Grid) -> SeedVariances | None:
-    return moderated({c: table for c, table in grid.tables.items() if len(table) >= LEAST_SEEDS})
+    known = {c: table for c, table in grid.tables.items() if len(table) >= grid.least_seeds}
+    parts = {}
+    for cell, table in known.items():
+        folds = grid.folds_of(list(grid.rows[cell]))
+        parts[cell] = parts_of_runs(table) if folds is None else parts_of_folds(table, folds)
+    return moderated(parts)
 
 
 class _Family:
@@ -122,9 +136,11 @@ class _Family:
         table = self._grid.tables[cell]
         is_known = self._prior is not None and cell in self._prior.place
         expected = of_sums(self._prior, [{cell: 1.0}]) if is_known and self._prior else None
+        folds = self._grid.folds_of(list(self._grid.rows[cell]))
         if table.dtype.kind == "i":
-            return CellMean(cell, mean_interval(table, self._rules.confidence, expected))
-        found = score_interval(table, self._rules.confidence, expected)
+            interval = mean_interval(table, self._rules.confidence, expected, folds)
+            return CellMean(cell, interval)
+        found = score_interval(table, self._rules.confidence, expected, folds)
         # An accuracy lies in 0..1, a loss is not below 0.
         most = 1.0 if self._rules.metric.is_share else np.inf
         return CellMean(cell, replace(found, low=max(found.low, 0), high=min(found.high, most)))
@@ -159,17 +175,21 @@ class _Family:
     def _contrasts(self, drafts: Sequence[Draft]) -> list[Contrast]:
         """The contrast of each draft, in order; tables of one shape are analysed together."""
         grid = self._grid
-        alike: dict[tuple[int, float | None], list[int]] = {}
+        alike: dict[tuple[int | tuple[int, ...], float | None], list[int]] = {}
         for n, draft in enumerate(drafts):
-            alike.setdefault((len(draft.seeds), _limit(grid, draft)), []).append(n)
+            # Each division of the pictures has its own folds.
+            which = draft.seeds if grid.folds else len(draft.seeds)
+            alike.setdefault((which, _limit(grid, draft)), []).append(n)
         found: dict[int, Contrast] = {}
-        for (n_seeds, limit), members in alike.items():
-            at_once = max(_VALUES_AT_ONCE // (n_seeds * grid.n_pictures), 1)
+        for (_, limit), members in alike.items():
+            seeds = drafts[members[0]].seeds
+            at_once = max(_VALUES_AT_ONCE // (len(seeds) * grid.n_pictures), 1)
             for start in range(0, len(members), at_once):
                 batch = members[start : start + at_once]
                 tables = np.stack([_differences(grid, drafts[n]) for n in batch])
                 expected = self._expected([drafts[n] for n in batch])
-                made = mean_effects(tables, self._confidence, limit, expected)
+                folds = grid.folds_of(seeds)
+                made = mean_effects(tables, self._confidence, limit, expected, folds)
                 found.update(zip(batch, made, strict=True))
         return [found[n] for n in range(len(drafts))]
 
@@ -273,9 +293,18 @@ def _shares(grid: Grid) -> dict[str, float] | None:
     if not varied or len(full) != len(grid.tables):
         return None
     seeds = grid.shared_seeds(full)
-    accuracy = np.array([grid.table(cell, seeds).mean(axis=1) for cell in full])
+    accuracy = np.array([_of_replicates(grid, cell, seeds) for cell in full])
     if not seeds or np.ptp(accuracy) == 0:
         return None
     shape = [len(grid.levels[at]) for at in varied]
     names = [grid.factors[at] for at in varied]
-    return variance_shares(accuracy.reshape(*shape, len(seeds)), names)
+    return variance_shares(accuracy.reshape(*shape, -1), names)
+
+
+def _of_replicates(grid: Grid, cell: Levels, seeds: Sequence[int]) -> NDArray[np.float64]:
+    """The mean score of each run of a cell: one a seed, or one a fold of each division."""
+    table, folds = grid.table(cell, seeds), grid.folds_of(seeds)
+    if folds is None:
+        of_seeds: NDArray[np.float64] = table.mean(axis=1)
+        return of_seeds
+    return fold_means(table[np.newaxis].astype(np.float64), folds).ravel()

@@ -38,6 +38,9 @@ class Grid:
         rows: cell → seed → its row in the cell's table.
         levels: of each factor, in the order in which they first occur.
         baseline: factor → the level that the others are compared with.
+        folds: of cross-validated runs, division → the fold of each picture; a cell's "seeds" are
+            divisions of the pictures then. Empty for plain runs.
+        least_seeds: cells that share fewer are not compared.
     """
 
     def __init__(
@@ -46,10 +49,13 @@ class Grid:
         factors: Sequence[str],
         seeds: Mapping[Levels, Sequence[int]],
         baseline: Mapping[str, str],
+        folds: Mapping[int, NDArray[np.int64]] | None = None,
     ) -> None:
         if len(set(factors)) != len(factors):
             raise ValueError(f"a factor is named twice: {', '.join(factors)}")
         self.factors = tuple(factors)
+        self.folds = dict(folds or {})
+        self.least_seeds = 1 if self.folds else LEAST_SEEDS
         are_scores = any(map(_is_score, cells.values()))
         self.tables: dict[Levels, NDArray[Any]] = {}
         self.rows: dict[Levels, dict[int, int]] = {}
@@ -102,6 +108,11 @@ class Grid:
         """The scores of a cell's runs of these seeds, of shape (len(seeds), n_pictures)."""
         rows = self.rows[cell]
         return self.tables[cell][[rows[seed] for seed in seeds]]
+
+    def folds_of(self, seeds: Sequence[int]) -> NDArray[np.int64] | None:
+        """The fold of each picture in these divisions, (len(seeds), n_pictures); None for plain
+        runs."""
+        return np.stack([self.folds[seed] for seed in seeds]) if self.folds else None
 
     def shared_seeds(self, cells: Iterable[Levels]) -> tuple[int, ...]:
         """The seeds that all of these cells have, in the order of the first cell."""
@@ -169,7 +180,7 @@ def pairs_of(grid: Grid, most_cells: int = ALL_PAIRS_UP_TO) -> Iterator[Draft]:
         pairs = [(cell, reference) for cell in cells if cell != reference]
     for a, b in pairs:
         seeds = grid.shared_seeds((a, b))
-        if len(seeds) >= LEAST_SEEDS:
+        if len(seeds) >= grid.least_seeds:
             names = {"factors": grid.factors, "a": a, "b": b}
             yield Draft(CellContrast, names, {a: 1, b: -1}, 1, seeds, (((a, b),),))
 
@@ -228,7 +239,9 @@ def _averaged(
     }
     common = frozenset.intersection(*shared.values()) if shared else frozenset()
     candidates = [
-        seeds for seeds in dict.fromkeys([common, *shared.values()]) if len(seeds) >= LEAST_SEEDS
+        seeds
+        for seeds in dict.fromkeys([common, *shared.values()])
+        if len(seeds) >= grid.least_seeds
     ]
     if not candidates:
         return

@@ -37,6 +37,8 @@ class Group:
         scores: the same of what is compared: right or wrong, or another score of each answer.
         metric: what is compared.
         intervals: these cells' levels → mean accuracy with its interval.
+        folds: of cross-validated runs, division → the fold of each picture, from 0. What is said
+            of seeds above is said of divisions then. Empty for plain runs.
     """
 
     name: str
@@ -49,6 +51,12 @@ class Group:
     scores: Mapping[Levels, NDArray[Any]]
     metric: Metric
     intervals: Mapping[Levels, MeanAccuracy]
+    folds: Mapping[int, NDArray[np.int64]]
+
+    @property
+    def replicate(self) -> str:
+        """What a cell has several runs of: seeds, or folds."""
+        return "fold" if self.folds else "seed"
 
     @property
     def ranked(self) -> list[Cell]:
@@ -85,7 +93,7 @@ class Group:
 
     @cached_property
     def _seeds(self) -> dict[Levels, tuple[int, ...]]:
-        return {cell.levels: cell.seeds for cell in self.cells}
+        return {cell.levels: cell.replicates for cell in self.cells}
 
 
 def tables_of_answers(
@@ -98,12 +106,12 @@ def tables_of_answers(
     """
     found: dict[int | None, dict[Levels, NDArray[np.bool_]]] = {}
     for cell in cells:
-        sets = {answers.pictures.get(run_id) for run_id in cell.run_ids}
+        sets = {answers.pictures.get(row) for row in cell.rows}
         same = sets.pop() if len(sets) == 1 else None
         right = (
             np.zeros((0, 0), dtype=bool)
             if same is None
-            else np.stack([answers.right[run_id] for run_id in cell.run_ids])
+            else np.stack([answers.right[row] for row in cell.rows])
         )
         found.setdefault(same, {})[cell.levels] = right
     return found
@@ -135,7 +143,8 @@ def group(
         name = _what_is_common(members, cells, list(factors)) if len(parts) > 1 else ""
         right = {} if pictures is None else _without_diverged(tables, by_levels)
         if pictures is None:
-            unread = "predictions can't be read"
+            is_part = all(cell.n_folds and not cell.divisions for cell in members)
+            unread = "folds are missing" if is_part else "predictions can't be read"
             name = f"{name} ({unread})" if name else unread
         compared, levels = _scope(members, factors, is_alone=len(parts) == 1)
         here = [one.levels for one in diverged_cells if _is_within(one.levels, levels)]
@@ -143,9 +152,10 @@ def group(
         compared_scores = {
             levels: table_of_scores(by_levels[levels], answers, rules.metric) for levels in right
         }
+        folds = _folds(members, answers) if right else {}
         if right:
             usual = _usual_levels(right, factors, baseline)
-            comparison = _comparison(members, compared_scores, answers, usual, rules)
+            comparison = _comparison(members, compared_scores, answers, usual, rules, folds)
         intervals = {mean.cell: mean.accuracy for mean in comparison.cells} if comparison else {}
         groups.append(
             Group(
@@ -159,9 +169,18 @@ def group(
                 scores=compared_scores,
                 metric=rules.metric,
                 intervals=intervals,
+                folds=folds,
             )
         )
     return groups
+
+
+def _folds(members: Sequence[Cell], answers: Answers) -> dict[int, NDArray[np.int64]]:
+    return {
+        division: answers.folds[row]
+        for cell in members
+        for division, row in zip(cell.divisions, cell.joined, strict=True)
+    }
 
 
 def table_of_scores(cell: Cell, answers: Answers, metric: Metric) -> NDArray[Any]:
@@ -170,13 +189,13 @@ def table_of_scores(cell: Cell, answers: Answers, metric: Metric) -> NDArray[Any
     Raises:
         ConfigError: a run kept no probabilities, and the metric needs them.
     """
-    right = np.stack([answers.right[run_id] for run_id in cell.run_ids])
+    right = np.stack([answers.right[row] for row in cell.rows])
     if metric.key == "accuracy":
         return right
     if metric.key == "balanced_accuracy":
-        return scores.balanced(right, answers.labels[answers.pictures[cell.run_ids[0]]])
+        return scores.balanced(right, answers.labels[answers.pictures[cell.rows[0]]])
     try:
-        return np.stack([answers.losses[run_id][metric.key] for run_id in cell.run_ids])
+        return np.stack([answers.losses[row][metric.key] for row in cell.rows])
     except KeyError as error:
         raise ConfigError(
             f"report.metric={metric.key}: runs of the cell ({cell_name(cell.levels)}) kept no "
@@ -228,14 +247,15 @@ def _comparison(
     answers: Answers,
     usual: Mapping[str, str],
     rules: Rules,
+    folds: Mapping[int, NDArray[np.int64]],
 ) -> Comparison:
-    seeds = {cell.levels: cell.seeds for cell in members}
+    seeds = {cell.levels: cell.replicates for cell in members}
     predicted = {
-        cell.levels: np.stack([answers.predicted[run_id] for run_id in cell.run_ids])
+        cell.levels: np.stack([answers.predicted[row] for row in cell.rows])
         for cell in members
-        if cell.levels in tables and all(run_id in answers.predicted for run_id in cell.run_ids)
+        if cell.levels in tables and all(row in answers.predicted for row in cell.rows)
     }
-    return compare(tables, list(usual), seeds, usual, predicted, rules)
+    return compare(tables, list(usual), seeds, usual, predicted, rules, folds)
 
 
 def _what_is_common(members: Sequence[Cell], cells: Sequence[Cell], factors: Sequence[str]) -> str:

@@ -19,20 +19,37 @@ How well this holds on simulated studies is in `results/calibration/`.
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 Floats = NDArray[np.float64]
-
 #: With fewer cells each pair of cells has its own variance alone.
 LEAST_CELLS = 3
 _MOST_FREEDOM, _SHARE_OF_FREEDOM = 10.0, 0.25
 _EXPONENT, _EXPONENT_SD = 1.5, 0.5
 _FREEDOMS = np.array([0.5, 1, 1.5, 2, 3, 4, 5, 6, 8, 12, 20, 50])
 _STEPS = 40
+
+
+class Parts(NamedTuple):
+    """Of a cell.
+
+    Attributes:
+        between_seeds: the variance of its runs' means.
+        within: the mean variance between pictures within a run.
+        residual: mean square of what neither the picture nor the run explains.
+        freedom: degrees of freedom of `between_seeds`.
+        n_pictures: of a run.
+    """
+
+    between_seeds: float
+    within: float
+    residual: float
+    freedom: float
+    n_pictures: float
 
 
 @dataclass(frozen=True)
@@ -71,20 +88,20 @@ class Expected:
     residual: Floats
 
 
-def moderated(cells: Mapping[Any, NDArray[Any]]) -> SeedVariances | None:
+def moderated(cells: Mapping[Any, Parts]) -> SeedVariances | None:
     """The variance between seeds in each cell.
 
     Args:
-        cells: of each cell, a score for each run and picture (right 1, wrong 0), of shape
-            (n_seeds, n_pictures): the same pictures in all, at least two seeds in each.
+        cells: what is known of each, all of the same pictures.
 
     Returns:
         None for fewer than `LEAST_CELLS` cells, which are too few to learn from.
     """
     if len(cells) < LEAST_CELLS:
         return None
-    parts = [_parts(np.asarray(table, dtype=np.float64)) for table in cells.values()]
-    between_seeds, within, residual, own, n_pictures = map(np.array, zip(*parts, strict=True))
+    between_seeds, within, residual, own, n_pictures = map(
+        np.array, zip(*cells.values(), strict=True)
+    )
     # A run's mean has steps of one picture: a variance of 0 is one below what these can show.
     observed = between_seeds + (within.mean() + 1e-12) / n_pictures**2
     spread = within + (within.mean() + 1e-12) / n_pictures
@@ -127,18 +144,23 @@ def of_sums(cells: SeedVariances, sums: Sequence[Mapping[Any, float]]) -> Expect
     )
 
 
-def _parts(table: Floats) -> tuple[float, float, float, float, float]:
-    """Of a cell: the variance of its runs' means, the mean variance between pictures within a run,
-    the residual mean square, the degrees of freedom, the number of pictures."""
+def parts_of_runs(scores: NDArray[Any]) -> Parts:
+    """What is known of one cell.
+
+    Args:
+        scores: of each run and picture (right 1, wrong 0), of shape (n_seeds, n_pictures): at
+            least two seeds.
+    """
+    table = np.asarray(scores, dtype=np.float64)
     n_seeds, n_pictures = table.shape
     of_runs, of_pictures = table.mean(axis=1), table.mean(axis=0)
     rest = table - of_runs[:, None] - of_pictures + table.mean()
-    return (
-        float(of_runs.var(ddof=1)),
-        float(table.var(axis=1).mean()),
-        float(np.sum(rest**2)) / max((n_seeds - 1) * (n_pictures - 1), 1),
-        n_seeds - 1.0,
-        float(n_pictures),
+    return Parts(
+        between_seeds=float(of_runs.var(ddof=1)),
+        within=float(table.var(axis=1).mean()),
+        residual=float(np.sum(rest**2)) / max((n_seeds - 1) * (n_pictures - 1), 1),
+        freedom=n_seeds - 1.0,
+        n_pictures=float(n_pictures),
     )
 
 

@@ -47,8 +47,11 @@ def optimism(group: Group, held_back: Mapping[Levels, NDArray[np.bool_]]) -> Opt
         held_back: levels → right or wrong on the pictures held back, (n_seeds, n_pictures).
 
     Returns:
-        None where no cell has pictures held back, or they are not the same number in all.
+        None where no cell has pictures held back, they are not the same number in all, or all
+        pictures are judged in folds.
     """
+    if group.folds:
+        return None
     both = [cell.levels for cell in group.cells if cell.levels in held_back]
     both = [levels for levels in both if levels in group.right]
     seeds = group.shared_seeds(both)

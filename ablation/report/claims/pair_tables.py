@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ablation.report.claims.claim import Levels
 from ablation.report.claims.drafts import is_sparse
+from ablation.report.claims.folds import Folds
 from ablation.report.claims.groups import Group
 from ablation.report.claims.metric import ACCURACY, Metric
 from ablation.report.claims.moderation import Expected
@@ -148,8 +149,9 @@ def averages(group: Group, pair: tuple[str, str]) -> PairTable | None:
         {levels: 1 / len(matched) for levels in (one[key] for one in matched.values())}
         for key in wanted
     ]
-    expected = group.expected(weights) if len(seeds) > 1 else None
-    means = average_scores(tables, expected, group.metric)
+    expected = group.expected(weights) if len(seeds) > 1 or group.folds else None
+    folds = np.stack([group.folds[seed] for seed in seeds]) if group.folds else None
+    means = average_scores(tables, expected, group.metric, folds)
     entries = diverged | dict(zip(wanted, means, strict=True))
     return PairTable(pair, rows, columns, entries, {}, len(matched))
 
@@ -165,6 +167,7 @@ def average_scores(
     tables: Sequence[Sequence[NDArray[Any]]],
     expected: Expected | None = None,
     metric: Metric = ACCURACY,
+    folds: Folds | None = None,
 ) -> list[Entry]:
     """The mean score over the cells of each list, with its interval.
 
@@ -172,6 +175,7 @@ def average_scores(
         tables: lists of right or wrong, or of scores, each of one shape (n_seeds, n_pictures).
         expected: of each mean, what the cells of the study let expect of its seeds.
         metric: what the scores are.
+        folds: of cross-validated runs, the fold of each division and picture.
     """
     means = np.stack([np.mean(cells, axis=0) for cells in tables])
     # The method adds an answer on either side of the middle of its scale.
@@ -181,5 +185,5 @@ def average_scores(
     most = 1.0 if metric.is_share else np.inf
     return [
         Entry(found.difference + middle, max(found.low + middle, 0), min(found.high + middle, most))
-        for found in mean_effects(means - middle, limit=limit, expected=expected)
+        for found in mean_effects(means - middle, limit=limit, expected=expected, folds=folds)
     ]

@@ -33,6 +33,9 @@ class Paired:
 
 def paired(group: Group) -> Iterator[Paired]:
     """Every pair of cells that share exactly one seed, in the order of the cells."""
+    if group.folds:
+        # Divisions are judged, however many there are.
+        return
     cells = [cell.levels for cell in group.cells if cell.levels in group.right]
     for a, b in combinations(cells, 2):
         seeds = group.shared_seeds([a, b])

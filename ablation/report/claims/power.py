@@ -48,11 +48,23 @@ def needed(found: Contrast, difference: float = 0.01, power: float = 0.8) -> Nee
     def is_enough(n_seeds: int, n_pictures: int) -> bool:
         return _detectable(found, n_seeds, n_pictures, power) <= difference
 
+    if found.n_folds:
+        return Needed(difference, seeds=None, pictures=_pictures_in_folds(found, difference, power))
     return Needed(
         difference=difference,
         seeds=_smallest(lambda n: is_enough(n, found.n_pictures)) if found.n_seeds > 1 else None,
         pictures=_smallest(lambda n: is_enough(found.n_seeds, n)),
     )
+
+
+def _pictures_in_folds(found: Contrast, difference: float, power: float) -> int:
+    """About how many pictures it takes in folds, where the error falls with their root.
+
+    So does what runs differ by, as they are trained on the others.
+    """
+    half = max(found.high - found.difference, found.difference - found.low)
+    detectable = half + float(special.ndtri(power)) * found.error
+    return max(int(np.ceil(found.n_pictures * (detectable / difference) ** 2)), 1)
 
 
 def _detectable(found: Contrast, n_seeds: int, n_pictures: int, power: float) -> float:

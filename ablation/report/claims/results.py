@@ -13,13 +13,14 @@ from ablation.pictures.decode import Pixels
 from ablation.report.claims import groups, price
 from ablation.report.claims.claim import Levels, Rules
 from ablation.report.claims.findings import Findings, findings
+from ablation.report.claims.folds import fold_means
 from ablation.report.claims.groups import table_of_scores
 from ablation.report.claims.looks import planned_looks
 from ablation.report.claims.metric import ACCURACY, METRICS, MOST_UNEQUAL, Metric, metric_of
 from ablation.report.claims.price import Price
 from ablation.report.claims.statistics import MeanAccuracy, mean_interval
 from ablation.report.claims.tuning import tuning_of
-from ablation.report.evidence import answers, integrity, originals, runs
+from ablation.report.evidence import answers, divisions, integrity, originals, runs
 from ablation.report.evidence import cells as cell_formation
 from ablation.report.evidence.answers import Answers
 from ablation.report.evidence.cells import Cell, DivergedCell
@@ -91,6 +92,16 @@ class Results:
         return price.of_seeds(most, n_cells, self.run_seconds) if most else None
 
     @property
+    def n_folds(self) -> int:
+        """Of a cross-validated study; 0 of any other."""
+        return max((cell.n_folds for cell in self.cells), default=0)
+
+    @property
+    def replicate(self) -> str:
+        """What a cell has several runs of: seeds, or folds."""
+        return "fold" if self.n_folds else "seed"
+
+    @property
     def breaches(self) -> list[str]:
         return [breach for check in self.checks for breach in check.breaches]
 
@@ -138,9 +149,10 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
     found = runs.read(evidence, config.nuisance)
     _refuse_unknown(found, config)
     found, (cells, diverged), (answers, test_answers) = _cells(evidence, found, config)
+    cells, answers = divisions.join(cells, answers, found.table)
     tested = _held_back(cells, test_answers)
-    metric = _metric(config, answers)
-    cells = [replace(cell, score=_reached(cell, answers, metric)) for cell in cells]
+    metric = _metric(config, answers, cells)
+    cells = [_with_score(cell, answers, metric) for cell in cells]
     tuning = tuning_of(found, cells)
     compared = [
         findings(group, answers, tested, tuning)
@@ -165,7 +177,7 @@ def gather(evidence: Evidence, config: ReportConfig) -> Results:
         unreadable=answers.unreadable,
         unread={**test_answers.unreadable, **histories.unreadable},
         metric=metric,
-        labels=answers.labels,
+        labels=_labels(answers, cells),
         scores=answers.scores,
         run_seconds=price.seconds_of_run(runs[0] for runs in found.ledger.finished.values()),
         n_probabilities=round(n_probabilities * n_finished / max(len(drawn), 1)),
@@ -186,12 +198,18 @@ def _cells(
         found = runs.set_aside(found, diverged, config.nuisance)
 
 
-def _metric(config: ReportConfig, answers: Answers) -> Metric:
+def _metric(config: ReportConfig, answers: Answers, cells: Sequence[Cell]) -> Metric:
     """What is compared: if nothing is asked for, it depends on the sizes of the classes."""
     if config.metric is not None:
         return metric_of(config.metric)
-    is_unequal = any(imbalance(labels) > MOST_UNEQUAL for labels in answers.labels)
+    is_unequal = any(imbalance(labels) > MOST_UNEQUAL for labels in _labels(answers, cells))
     return METRICS["balanced_accuracy"] if is_unequal else ACCURACY
+
+
+def _labels(answers: Answers, cells: Sequence[Cell]) -> list[tuple[str, ...]]:
+    """The true classes of each set of pictures that is judged as a whole."""
+    whole = {answers.pictures[row] for cell in cells for row in cell.rows if row in answers.right}
+    return [answers.labels[at] for at in sorted(whole)]
 
 
 def imbalance(labels: Sequence[str]) -> float:
@@ -200,14 +218,19 @@ def imbalance(labels: Sequence[str]) -> float:
     return max(sizes) / min(sizes) if sizes else 1.0
 
 
-def _reached(cell: Cell, answers: Answers, metric: Metric) -> NDArray[np.float64] | None:
-    """What is compared, of each seed of a cell; None for the accuracy that the runs logged."""
-    if metric == ACCURACY or any(run_id not in answers.right for run_id in cell.run_ids):
-        return None
-    mean: NDArray[np.float64] = table_of_scores(cell, answers, metric).mean(
-        axis=1, dtype=np.float64
-    )
-    return mean
+def _with_score(cell: Cell, answers: Answers, metric: Metric) -> Cell:
+    """The cell with what is compared, of each replicate; not for the accuracy that runs logged."""
+    if metric == ACCURACY and not cell.n_folds:
+        return cell
+    if not cell.rows or any(row not in answers.right for row in cell.rows):
+        return cell
+    table = table_of_scores(cell, answers, metric)
+    score: NDArray[np.float64] = table.mean(axis=1, dtype=np.float64)
+    if not cell.n_folds:
+        return replace(cell, score=score)
+    folds = np.stack([answers.folds[row] for row in cell.rows])
+    by_fold = fold_means(table[np.newaxis].astype(np.float64), folds).ravel()
+    return replace(cell, score=score, by_fold=by_fold)
 
 
 def _rules(found: Runs, config: ReportConfig, metric: Metric) -> Rules:

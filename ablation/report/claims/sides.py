@@ -1,12 +1,14 @@
 """The two sides of each main effect: what they reached seed by seed, and the pictures that flip."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ablation.report.claims.claim import LevelEffect, Levels
+from ablation.report.claims.folds import fold_means
 from ablation.report.claims.groups import Group
 from ablation.report.evidence.answers import Answers
 
@@ -40,7 +42,7 @@ class Sides:
     Attributes:
         effect: a level against its factor's baseline level.
         reached: mean score over the matched cells, of the level and of the baseline level, in each
-            seed: shape (2, n_seeds).
+            seed or fold: shape (2, n_seeds).
         flips: the pictures with the largest difference, at most `MOST_FLIPS`.
         n_flips: how many there are.
     """
@@ -58,7 +60,7 @@ def sides(group: Group, answers: Answers) -> Iterator[Sides]:
     run_of = {
         (cell.levels, seed): run
         for cell in group.cells
-        for seed, run in zip(cell.seeds, cell.run_ids, strict=True)
+        for seed, run in zip(cell.replicates, cell.rows, strict=True)
     }
     for effect in group.comparison.effects:
         pairs = _pairs(group, effect)
@@ -71,8 +73,16 @@ def sides(group: Group, answers: Answers) -> Iterator[Sides]:
         right = [np.stack([group.answers_of(cell, seeds) for cell in side]) for side in both]
         runs = [[run_of[cell, seed] for cell in side for seed in seeds] for side in both]
         found = list(_flips(right, runs, answers))
-        reached = np.stack([table.mean(axis=1) for table in scores])
+        reached = np.stack([_of_replicates(group, table, seeds) for table in scores])
         yield Sides(effect, reached, tuple(found[:MOST_FLIPS]), len(found))
+
+
+def _of_replicates(group: Group, table: NDArray[Any], seeds: Sequence[int]) -> NDArray[np.float64]:
+    if not group.folds:
+        of_seeds: NDArray[np.float64] = table.mean(axis=1)
+        return of_seeds
+    folds = np.stack([group.folds[seed] for seed in seeds])
+    return fold_means(np.asarray(table, dtype=np.float64)[np.newaxis], folds).ravel()
 
 
 def _pairs(group: Group, effect: LevelEffect) -> list[tuple[Levels, Levels]]:

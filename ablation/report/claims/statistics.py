@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from ablation.report.claims.folds import Folds, cross_validated
 from ablation.report.claims.moderation import Expected
 from ablation.report.claims.two_way import (
     Components,
+    TwoWay,
     critical_value,
     p_value_of,
     size_where_differing,
@@ -42,6 +44,9 @@ class Contrast:
         components: of the variance of one entry of the table.
         shared_freedom: degrees of freedom of the variance between seeds that come from the other
             cells of the study.
+        n_folds: of cross-validated runs, into how many folds each division of the pictures is
+            made; `n_seeds` is the number of divisions then. 0 for plain runs.
+        error: standard error of the mean.
     """
 
     difference: float
@@ -53,11 +58,19 @@ class Contrast:
     confidence: float
     components: Components
     shared_freedom: float = 0.0
+    n_folds: int = 0
+    error: float = 0.0
 
     @property
     def covers(self) -> Covers:
         """What the interval holds for: one seed says nothing about other seeds."""
-        return "pictures" if self.n_seeds == 1 else "seeds and pictures"
+        is_one = self.n_seeds == 1 and not self.n_folds
+        return "pictures" if is_one else "seeds and pictures"
+
+    @property
+    def n_runs(self) -> int:
+        """Of each cell: one a seed, or one a fold of each division."""
+        return self.n_seeds * max(self.n_folds, 1)
 
     @property
     def excludes_zero(self) -> bool:
@@ -82,11 +95,13 @@ class MeanAccuracy:
     n_seeds: int
     n_pictures: int
     confidence: float
+    n_folds: int = 0  # Of cross-validated runs; see `Contrast`.
 
     @property
     def covers(self) -> Covers:
         """What the interval holds for: one seed says nothing about other seeds."""
-        return "pictures" if self.n_seeds == 1 else "seeds and pictures"
+        is_one = self.n_seeds == 1 and not self.n_folds
+        return "pictures" if is_one else "seeds and pictures"
 
 
 def contrast(correct_a: ArrayLike, correct_b: ArrayLike, confidence: float = 0.95) -> Contrast:
@@ -124,6 +139,7 @@ def mean_effects(
     confidence: float = 0.95,
     limit: float | None = 1.0,
     expected: Expected | None = None,
+    folds: Folds | None = None,
 ) -> list[Contrast]:
     """The mean of each of several tables, for new seeds and new pictures.
 
@@ -138,6 +154,8 @@ def mean_effects(
             such differences; None for scores without a largest value.
         expected: Of each table, what the cells of the study let expect of its seeds; None where
             each table has only itself to learn from.
+        folds: Of cross-validated runs, the fold of each division and picture, from 0, of shape
+            (n_seeds, n_pictures): a "seed" of the tables is then a division of the pictures.
 
     Raises:
         ValueError: If the shape is another, a dimension is empty, or a value is out of range.
@@ -149,9 +167,10 @@ def mean_effects(
     _, n_seeds, n_pictures = tables.shape
     n_differing = np.count_nonzero(np.abs(tables).max(axis=1) > 1e-9, axis=1)
     size = size_where_differing(tables, n_differing)
-    fit = two_way(tables, size, n_differing, expected, known_size=limit is not None)
+    fit = _fit(tables, size, n_differing, expected, folds, known_size=limit is not None)
+    is_one_run = n_seeds == 1 and folds is None
     p_value = p_value_of(np.abs(fit.mean) / fit.error, fit.sources)
-    p_value = np.maximum(p_value, smallest_p(tables, n_differing))
+    p_value = np.maximum(p_value, smallest_p(tables, n_differing, is_one_run))
     difference = tables.mean(axis=(1, 2))
     half = critical_value(1 - confidence, fit.sources) * fit.error
     most = np.inf if limit is None else limit
@@ -174,13 +193,35 @@ def mean_effects(
             shared_freedom=max(float(fit.sources.seed_freedom[n]) - (n_seeds - 1), 0.0)
             if n_seeds > 1
             else 0.0,
+            n_folds=_count(folds),
+            error=float(fit.error[n]),
         )
         for n in range(len(tables))
     ]
 
 
+def _fit(
+    tables: Floats,
+    size: Floats,
+    n_differing: NDArray[np.int_],
+    expected: Expected | None,
+    folds: Folds | None,
+    known_size: bool = True,
+) -> TwoWay:
+    if folds is None:
+        return two_way(tables, size, n_differing, expected, known_size)
+    return cross_validated(tables, folds, size, n_differing, expected, known_size)
+
+
+def _count(folds: Folds | None) -> int:
+    return 0 if folds is None else int(folds.max()) + 1
+
+
 def mean_interval(
-    correct: ArrayLike, confidence: float = 0.95, expected: Expected | None = None
+    correct: ArrayLike,
+    confidence: float = 0.95,
+    expected: Expected | None = None,
+    folds: Folds | None = None,
 ) -> MeanAccuracy:
     """One cell's accuracy over its seeds and pictures, with an interval inside [0, 1].
 
@@ -192,6 +233,7 @@ def mean_interval(
         correct: Right or wrong, of shape (n_seeds, n_pictures): booleans, or 0 and 1.
         confidence: Of the interval, between 0 and 1.
         expected: What the cells of the study let expect of this one's seeds.
+        folds: See `mean_effects`.
 
     Raises:
         ValueError: If the table is empty, not of two dimensions, or not of right and wrong.
@@ -200,16 +242,12 @@ def mean_interval(
     _check_confidence(confidence)
     n_seeds, n_pictures = table.shape
     mean = float(table.mean())
-    if n_seeds == 1:
+    if n_seeds == 1 and folds is None:
         answers, critical = float(n_pictures), float(special.ndtri((1 + confidence) / 2))
     else:
         # Around 1/2, so that the two pseudo-pictures are one right and one wrong throughout.
-        fit = two_way(
-            table[np.newaxis].astype(np.float64) - 0.5,
-            np.array([0.5]),
-            np.array([n_pictures]),
-            expected,
-        )
+        around = table[np.newaxis].astype(np.float64) - 0.5
+        fit = _fit(around, np.array([0.5]), np.array([n_pictures]), expected, folds)
         shrunk = 0.5 + fit.mean[0]
         answers = min(float(shrunk * (1 - shrunk) / fit.error[0] ** 2), float(table.size))
         critical = float(critical_value(1 - confidence, fit.sources)[0])
@@ -224,11 +262,15 @@ def mean_interval(
         n_seeds=n_seeds,
         n_pictures=n_pictures,
         confidence=confidence,
+        n_folds=_count(folds),
     )
 
 
 def score_interval(
-    table: ArrayLike, confidence: float = 0.95, expected: Expected | None = None
+    table: ArrayLike,
+    confidence: float = 0.95,
+    expected: Expected | None = None,
+    folds: Folds | None = None,
 ) -> MeanAccuracy:
     """One cell's mean score over its seeds and pictures, with its interval.
 
@@ -236,6 +278,7 @@ def score_interval(
         table: A score of each answer, of shape (n_seeds, n_pictures), finite.
         confidence: Of the interval, between 0 and 1.
         expected: What the cells of the study let expect of this one's seeds.
+        folds: See `mean_effects`.
 
     Raises:
         ValueError: If the table is empty, not of two dimensions, or holds what is not a number.
@@ -243,7 +286,7 @@ def score_interval(
     values = scores(table, "table")
     # Around the mean: the method adds an answer on either side of the middle of its scale.
     centre = float(values.mean())
-    (found,) = mean_effects(values[np.newaxis] - centre, confidence, None, expected)
+    (found,) = mean_effects(values[np.newaxis] - centre, confidence, None, expected, folds)
     return MeanAccuracy(
         mean=centre,
         low=centre + found.low,
@@ -251,6 +294,7 @@ def score_interval(
         n_seeds=found.n_seeds,
         n_pictures=found.n_pictures,
         confidence=confidence,
+        n_folds=found.n_folds,
     )
 
 

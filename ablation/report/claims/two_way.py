@@ -26,7 +26,7 @@ additions keep its coverage where seeds are few or accuracies are near 100 %:
   exact one. The interval reaches to 0 wherever the p-value says that 0 is possible.
 
 Where a study has several cells, the seeds' part is not estimated from the table alone: `moderation`
-says what the cells let expect, and `_with_expected` how the two are combined.
+says what the cells let expect, and `with_expected` how the two are combined.
 
 Differences and accuracies are fractions throughout (0.01 is one point). How well all of this holds
 on simulated studies with known truth is in `results/calibration/`.
@@ -42,7 +42,7 @@ from ablation.report.claims.moderation import Expected
 
 Floats = NDArray[np.float64]
 
-_PSEUDO_PICTURES = 2
+PSEUDO_PICTURES = 2
 _BEND = 4.0  # See "Critical value" above; 0 is Howe's interval.
 _LEAST_OF_SEEDS = 0.6
 _LEAST_RATIO = 0.02  # Of the residuals of two runs that hardly differ.
@@ -50,8 +50,8 @@ _LEAST_RATIO = 0.02  # Of the residuals of two runs that hardly differ.
 # which the sides agree count together as this many more.
 _AGREEING = 20
 # Runs' means of a loss are skewed, for which an interval from few seeds is too short.
-_SKEWED_RUNS = 1.06
-_TINY = 1e-300  # Avoids 0 / 0.
+SKEWED_RUNS = 1.06
+TINY = 1e-300  # Avoids 0 / 0.
 _SMALLEST_NORMAL_TAIL = 20.0  # Standard deviations: p-values stop at about 1e-88.
 
 
@@ -110,7 +110,7 @@ def two_way(
             much more than others, they say how much pictures vary.
     """
     n_tables, n_seeds, n_pictures = tables.shape
-    n_augmented = n_pictures + _PSEUDO_PICTURES
+    n_augmented = n_pictures + PSEUDO_PICTURES
     pseudo = np.stack([size, -size], axis=1)
     of_pictures = np.concatenate([tables.mean(axis=1), pseudo], axis=1)
     of_seeds = tables.mean(axis=2) * (n_pictures / n_augmented)  # Pseudo-pictures add up to 0.
@@ -130,18 +130,15 @@ def two_way(
             # A variance of means over the pictures as the mean square that it would give here.
             scale = n_pictures**2 / n_augmented
             likeness = residual * (n_augmented - 1) / max(n_pictures - 1, 1)
-            seeds, freedom = _with_expected(seeds, likeness, scale, n_seeds - 1, expected)
+            seeds, freedom = with_expected(seeds, likeness, scale, n_seeds - 1, expected)
         if not known_size:
-            seeds = _SKEWED_RUNS * seeds
+            seeds = SKEWED_RUNS * seeds
     variance, sources = variance_of_sum(
         seeds,
         pictures,
         residual,
         seed_freedom=freedom,
-        picture_freedom=np.minimum(
-            np.minimum(n_augmented - 1, n_differing + _AGREEING),
-            n_augmented if known_size else _effective_pictures(of_pictures - mean[:, None]),
-        ),
+        picture_freedom=picture_freedom(of_pictures - mean[:, None], n_differing, known_size),
     )
     return TwoWay(
         mean=mean,
@@ -151,6 +148,18 @@ def two_way(
         n_seeds=n_seeds,
         n_pictures=n_augmented,
     )
+
+
+def picture_freedom(deviations: Floats, n_differing: NDArray[np.int_], known_size: bool) -> Floats:
+    """The degrees of freedom of the variance between pictures, of shape (n,).
+
+    Args:
+        deviations: of the pictures' means from their mean, of shape (n, n_pictures).
+        n_differing, known_size: see `two_way`.
+    """
+    n_pictures = deviations.shape[1]
+    most: Floats = np.minimum(n_pictures - 1.0, n_differing + _AGREEING)
+    return most if known_size else np.minimum(most, _effective_pictures(deviations))
 
 
 def _effective_pictures(deviations: Floats) -> Floats:
@@ -164,14 +173,14 @@ def _effective_pictures(deviations: Floats) -> Floats:
         deviations: of the pictures' means from their mean, of shape (n, n_pictures).
     """
     n_pictures = deviations.shape[1]
-    variance = np.maximum((deviations**2).mean(axis=1), _TINY)
+    variance = np.maximum((deviations**2).mean(axis=1), TINY)
     squared = (deviations**3).mean(axis=1) ** 2 / variance**3
     by_chance = (deviations**6).mean(axis=1) / n_pictures / variance**3
     effective: Floats = n_pictures / (1 + np.maximum(squared - by_chance, 0))
     return np.maximum(effective, 2.0)
 
 
-def _with_expected(
+def with_expected(
     seeds: Floats, residual: Floats, scale: float, own: int, expected: Expected
 ) -> tuple[Floats, Floats]:
     """The seeds' mean square of tables, combined with what their cells let expect.
@@ -191,7 +200,7 @@ def _with_expected(
     Returns:
         The mean squares and their degrees of freedom, of shape (n,).
     """
-    alike = np.clip(residual / np.maximum(expected.residual, _TINY), _LEAST_RATIO, 1)
+    alike = np.clip(residual / np.maximum(expected.residual, TINY), _LEAST_RATIO, 1)
     ratio = np.where(expected.residual > 0, alike, 1.0)
     weight = expected.freedom * ratio
     combined = (weight * ratio * expected.variance * scale + own * seeds) / (weight + own)
@@ -231,7 +240,7 @@ def variance_of_sum(
     # Replacing a negative (pictures - residual) by 0 would bias the variance upwards. But 3 seeds
     # say little about their own variance, so chance must not make it much smaller either.
     variance = np.maximum(seeds + pictures - residual, _LEAST_OF_SEEDS * seeds)
-    variance = np.maximum(np.maximum(variance, 0.01 * pictures), _TINY)
+    variance = np.maximum(np.maximum(variance, 0.01 * pictures), TINY)
     return variance, Sources(
         seed_share=np.minimum(seeds / variance, 1),
         seed_freedom=seed_freedom,
@@ -255,10 +264,15 @@ def size_where_differing(tables: Floats, n_differing: NDArray[np.int_]) -> Float
     return np.where(n_differing > 0, size, 1.0)
 
 
-def smallest_p(tables: Floats, n_differing: NDArray[np.int_]) -> Floats:
-    """The smallest p-value that is possible, of shape (n,); see "Few pictures" above."""
+def smallest_p(tables: Floats, n_differing: NDArray[np.int_], is_one_run: bool) -> Floats:
+    """The smallest p-value that is possible, of shape (n,); see "Few pictures" above.
+
+    Args:
+        tables, n_differing: see `two_way`.
+        is_one_run: whether each table has one run only, about whose weights alone is spoken.
+    """
     smallest = np.exp2(1.0 - np.maximum(n_differing, 1))
-    if tables.shape[1] > 1:
+    if not is_one_run:
         return smallest
     whole = np.all(np.isin(tables, (-1, 0, 1)), axis=(1, 2))
     fewer = np.minimum(np.sum(tables > 0, axis=(1, 2)), np.sum(tables < 0, axis=(1, 2)))

@@ -21,8 +21,7 @@ def in_words(claim: Claim, seconds: float | None = None) -> str:
     if claim.found.difference < 0:
         claim = _turned(claim)
     found = claim.found
-    scope = f"{count(found.n_seeds, 'seed')}, {count(found.n_pictures, 'picture')}"
-    scope += _averaged_over(claim)
+    scope = _scope(found) + _averaged_over(claim)
     if claim.same:
         return _nothing_changed(claim)
     ending = _where_nothing_changed(claim)
@@ -38,6 +37,17 @@ def in_words(claim: Claim, seconds: float | None = None) -> str:
             f" {claim.n_claims:,} comparisons of this report"
         )
     return f"{sentence}; {_what_it_takes(claim, seconds)}{ending}"
+
+
+def _scope(found: Contrast) -> str:
+    """What a difference was measured with: "3 seeds, 153 pictures"."""
+    if not found.n_folds:
+        runs = count(found.n_seeds, "seed")
+    elif found.n_seeds == 1:
+        runs = count(found.n_folds, "fold")
+    else:
+        runs = f"{found.n_seeds} × {found.n_folds} folds"
+    return f"{runs}, {count(found.n_pictures, 'picture')}"
 
 
 def tuning_note(claim: Claim) -> str:
@@ -97,7 +107,7 @@ def _open(claim: Claim) -> str:
 
 def _nothing_changed(claim: Claim) -> str:
     """What is said in place of a difference where the two sides answered the same."""
-    scope = f"{count(claim.found.n_seeds, 'seed')}, {count(claim.found.n_pictures, 'picture')}"
+    scope = _scope(claim.found)
     if isinstance(claim, Interaction):
         other = claim.factors[1 - claim.factors.index(claim.idle)]
         return (
@@ -201,6 +211,8 @@ def _what_it_takes(claim: Claim, seconds: float | None) -> str:
     if seeds:
         price = _price(claim, need, seconds)
         return f"{seeds}{price} would {task}; more pictures alone would not"
+    if pictures and found.n_folds:
+        return f"about {pictures} in all would {task}; more folds would not"
     if pictures:
         return f"about {pictures} would {task}; more seeds alone would not"
     return f"it takes both more seeds and more pictures to {task}"

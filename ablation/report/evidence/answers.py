@@ -37,6 +37,8 @@ class Answers:
             (n_pictures,), in the order of `right`, where the probabilities were kept; and "score",
             where a run of one's own has one.
         scores: run id → its scores over all pictures.
+        folds: of what is put together of the runs of a division (`divisions`), the fold of each
+            picture, from 0, of shape (n_pictures,); these have entries like runs have.
     """
 
     right: Mapping[str, NDArray[np.bool_]]
@@ -50,6 +52,7 @@ class Answers:
     losses: Mapping[str, Mapping[str, NDArray[np.float32]]] = field(default_factory=dict)
     scores: Mapping[str, Scores] = field(default_factory=dict)
     classes: Mapping[int, str] = field(default_factory=dict)
+    folds: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 def answers(

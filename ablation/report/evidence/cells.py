@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,11 @@ class Cell:
         tried: all values that were tried here, the chosen ones first.
         diverged: the seeds whose runs diverged at the chosen value. The mean over the others is
             then too high, since it leaves out the worst.
-        score: of shape (n_seeds,): what is compared, where that is not the accuracy.
+        score: of each replicate: what is compared, where that is not the accuracy of runs.
+        n_folds: of a cross-validated study: a seed is a fold then; else 0.
+        divisions: of which every fold has a run, increasing.
+        joined: the name under which each division's answers are kept.
+        by_fold: of each fold of these divisions, in order: what is compared.
     """
 
     levels: tuple[str, ...]
@@ -73,11 +78,33 @@ class Cell:
     tried: tuple[Tried, ...]
     diverged: tuple[int, ...] = ()
     score: Floats | None = None
+    n_folds: int = 0
+    divisions: tuple[int, ...] = ()
+    joined: tuple[str, ...] = ()
+    by_fold: Floats | None = None
+
+    @property
+    def replicates(self) -> tuple[int, ...]:
+        """What cells are paired by: the seeds, or the divisions of a cross-validated study."""
+        return self.divisions if self.n_folds else self.seeds
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Under which the answers of each replicate are kept: a run's id, or a division's."""
+        return self.joined if self.n_folds else self.run_ids
 
     @property
     def reached(self) -> Floats:
-        """What is compared, of each seed at its best epoch, of shape (n_seeds,)."""
+        """What is compared, of each replicate; of each run where no division is whole."""
         return self.best if self.score is None else self.score
+
+    @property
+    def points(self) -> dict[int, float]:
+        """What each run reached, by its seed: of a cross-validated study, by its fold."""
+        if self.by_fold is None:
+            return dict(zip(self.seeds, self.reached.tolist(), strict=True))
+        seeds = [n * self.n_folds + fold for n in self.divisions for fold in range(self.n_folds)]
+        return dict(zip(seeds, self.by_fold.tolist(), strict=True))
 
     @property
     def mean(self) -> float:
@@ -129,6 +156,7 @@ def form(found: Runs) -> tuple[list[Cell], list[DivergedCell]]:
         parts.sort(key=lambda part: part.rank)
         if parts[0].finished.size:
             chosen = parts[0].finished
+            of_runs: dict[str, Any] = {name: column[chosen] for name, column in columns.items()}
             cells.append(
                 Cell(
                     levels=levels[chosen[0]],
@@ -137,7 +165,7 @@ def form(found: Runs) -> tuple[list[Cell], list[DivergedCell]]:
                     chosen=dict(zip(found.searched, values[chosen[0]], strict=True)),
                     tried=tuple(part.tried(values) for part in parts),
                     diverged=tuple(parts[0].diverged),
-                    **{name: column[chosen] for name, column in columns.items()},
+                    **of_runs,
                 )
             )
         else:

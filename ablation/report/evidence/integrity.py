@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ablation.report.evidence.answers import Answers
-from ablation.report.evidence.runs import NOT_RECORDED, level_of
+from ablation.report.evidence.runs import FOLDS, NOT_RECORDED, REPLICATES, level_of
 
 #: The largest relative difference between the measured strength of a penalty and the requested one.
 PENALTY_TOLERANCE = 0.1
@@ -135,7 +135,7 @@ def penalty_as_asked(table: pd.DataFrame, factors: Sequence[str]) -> Check:
 
 def same_data(table: pd.DataFrame, factors: Sequence[str]) -> Check:
     """One digest of the pictures and their split among runs with the same data settings."""
-    keys = ("data", *(key for key in factors if key.startswith("data.")))
+    keys = ("data", *(key for key in factors if key.startswith("data.")), *_fold(table))
     return _one_each(
         table,
         "tags.data_digest",
@@ -160,7 +160,8 @@ def same_weights(table: pd.DataFrame, factors: Sequence[str]) -> Check:
 
 def same_steps(table: pd.DataFrame, factors: Sequence[str]) -> Check:
     """One number of training steps among runs of the same epochs, batches and pictures."""
-    keys = ("data", "epochs", "batch_size", *(key for key in factors if key.startswith("data.")))
+    of_data = (key for key in factors if key.startswith("data."))
+    keys = ("data", "epochs", "batch_size", *of_data, *_fold(table))
     return _one_each(
         table,
         "tags.n_steps",
@@ -248,6 +249,12 @@ def predictions_agree(table: pd.DataFrame, answers: Answers) -> Check:
             "the logged accuracy is not what the predictions give",
         ),
     )
+
+
+def _fold(table: pd.DataFrame) -> tuple[str, ...]:
+    """What says which pictures a run was trained on, where that is not the same in all."""
+    is_folded = any(value.isdigit() for value in level_of(table, FOLDS))
+    return (REPLICATES,) if is_folded else ()
 
 
 def versions(text: str) -> dict[str, str]:

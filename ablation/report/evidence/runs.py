@@ -24,6 +24,8 @@ NOT_RECORDED = "not recorded"
 
 #: The setting in which replicates differ. It is never compared.
 REPLICATES = "seed"
+#: The setting that says into how many folds the pictures are divided; a seed is a fold then.
+FOLDS = "data.folds"
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,12 @@ def reached(cell: Cell, group: Group) -> str:
 def n_diverged(cell: Cell) -> str:
     """Such as "1 of 3 seeds diverged"; empty where none did."""
     n = len(cell.diverged)
-    return diverged_of(n, n + len(cell.seeds)) if n else ""
+    return diverged_of(n, n + len(cell.seeds), "fold" if cell.n_folds else "seed") if n else ""
 
 
-def diverged_of(number: int, n_seeds: int) -> str:
+def diverged_of(number: int, n_seeds: int, replicate: str = "seed") -> str:
     """(1, 3) → "1 of 3 seeds diverged"."""
-    return f"{number} of {count(n_seeds, 'seed')} diverged"
+    return f"{number} of {count(n_seeds, replicate)} diverged"
 
 
 def have_diverged(results: Results) -> list[str]:

@@ -153,7 +153,7 @@ def _contrast_row(results: Results, claim: Claim, kind: str, factors: str) -> Ro
         "corrected_p": claim.corrected_p,
         "n_claims": claim.n_claims,
         "verdict": claim.verdict,
-        "n_seeds": found.n_seeds,
+        "n_seeds": found.n_runs,
         "n_pictures": found.n_pictures,
         "note": "; ".join(filter(None, notes)),
         "in_words": in_words(claim, results.run_seconds),

@@ -79,13 +79,14 @@ def effects_table(claims: Sequence[LevelEffect | Interaction]) -> Table:
             str(claim.matched)
             if claim.matched == claim.possible
             else f"{claim.matched} of {claim.possible}",
-            str(claim.found.n_seeds),
+            str(claim.found.n_runs),
         )
         for claim in claims
     ]
     kind = "pairs" if claims and isinstance(claims[0], LevelEffect) else "squares"
     unit = (claims[0].rules.metric.unit if claims else "") or "difference"
-    header = ("factor", "levels", unit, "corrected p", "verdict", f"matched {kind}", "seeds")
+    replicates = "folds" if claims and claims[0].found.n_folds else "seeds"
+    header = ("factor", "levels", unit, "corrected p", "verdict", f"matched {kind}", replicates)
     return Table(header, tuple(rows), "llrrlrr")
 
 
@@ -104,7 +105,10 @@ def shares(results: Results, group: Findings, figures: Sequence[PageFigure]) -> 
             "Not given: with one seed, effects of factors can't be separated from those of chance."
         )
     elif len(group.cells) > 1:
-        yield Text("Not given: this needs every cell of the grid, with seeds that all cells share.")
+        yield Text(
+            "Not given: this needs every cell of the grid, with "
+            f"{group.replicate}s that all cells share."
+        )
 
 
 def shares_table(group: Findings) -> Table | None:
@@ -112,5 +116,6 @@ def shares_table(group: Findings) -> Table | None:
     found = group.comparison.shares if group.comparison else None
     if not found or "seed" not in found:
         return None
-    rows = tuple((name, percent(share)) for name, share in found.items())
+    names = {"seed": group.replicate}
+    rows = tuple((names.get(name, name), percent(share)) for name, share in found.items())
     return Table(("source", "share of variance, %"), rows, "lr")

@@ -121,7 +121,7 @@ def _of_ranking(group: Findings) -> Iterator[PlannedFigure]:
     beside, anchor, metric = group.beside_anchor, group.anchor, group.metric
     caption = f"Mean {best_validation(metric).lower()} of each cell with its 95 % interval."
     if any(len(cell.seeds) > 1 for cell in group.ranked):
-        caption += " Strokes: the seeds."
+        caption += f" Strokes: the {group.replicate}s."
     line = None
     if beside:
         caption += " Colour and shape: the verdict on its difference from the cell at the line."
@@ -137,13 +137,12 @@ def _of_ranking(group: Findings) -> Iterator[PlannedFigure]:
 
 def _numbers_of_cells(cells: Sequence[Cell], group: Findings) -> Table:
     """What each seed of each cell reached."""
-    seeds = sorted({seed for cell in cells for seed in cell.seeds})[:MOST_SEEDS]
+    seeds = sorted({seed for cell in cells for seed in cell.points})[:MOST_SEEDS]
     rows = []
     for cell in cells:
-        reached = dict(zip(cell.seeds, cell.reached, strict=True))
-        texts = (value(group.metric, float(reached.get(seed, np.nan))) for seed in seeds)
+        texts = (value(group.metric, cell.points.get(seed, np.nan)) for seed in seeds)
         rows.append((cell_name(cell.levels), value(group.metric, cell.mean), *texts))
-    header = ("cell", f"mean {group.metric.header}", *(f"seed {seed}" for seed in seeds))
+    header = ("cell", f"mean {group.metric.header}", *(f"{group.replicate} {n}" for n in seeds))
     return Table(header, tuple(rows), "l" + "r" * (1 + len(seeds)))
 
 
@@ -242,21 +241,22 @@ def _estimation(group: Findings) -> Iterator[PlannedFigure]:
     if not shown:
         return
     arms = [
-        differences.Arms((one.effect.level, one.effect.baseline), one.reached, one.effect)
-        for one in shown
+        differences.Arms((found.effect.level, found.effect.baseline), found.reached, found.effect)
+        for found in shown
     ]
+    one = group.replicate
     caption = (
-        "Above, what each level and its baseline level reached in each seed, averaged over matched "
-        "cells; lines join the same seed. Below, the difference of each seed, and the mean with "
-        "its interval."
+        f"Above, what each level and its baseline level reached in each {one}, averaged over "
+        f"matched cells; lines join the same {one}. Below, the difference of each {one}, and the "
+        "mean with its interval."
     )
     if len(shown) < len(group.sides):
         caption += f" The first {len(shown)} of {len(group.sides)} levels."
-    header = ("levels", "seed", "level", "baseline")
+    header = ("levels", one, "level", "baseline")
     rows = tuple(
-        (claim_name(one.effect), str(n + 1), *(value(group.metric, float(x)) for x in pair))
-        for one in shown
-        for n, pair in enumerate(one.reached.T)
+        (claim_name(found.effect), str(n + 1), *(value(group.metric, float(x)) for x in pair))
+        for found in shown
+        for n, pair in enumerate(found.reached.T)
     )
     yield PlannedFigure(
         "effects",
@@ -293,7 +293,8 @@ def _of_curves(results: Results, group: Findings) -> Iterator[PlannedFigure]:
         return
     caption = "Validation accuracy by epoch; dashed: training accuracy."
     if any(len(cell.seeds) > 1 for cell, _ in shown):
-        caption += " Means over the seeds; the band goes from the lowest to the highest seed."
+        one = group.replicate
+        caption += f" Means over the {one}s; the band goes from the lowest to the highest {one}."
     if len(shown) > 1:
         caption += " Grey: the other cells."
     caption += _best_of(MOST_CURVES, group)
@@ -321,14 +322,14 @@ def _of_time(results: Results, group: Findings) -> Iterator[PlannedFigure]:
     cells = [cell for cell in group.ranked if np.isfinite(cell.seconds).all()]
     if len(group.ranked) == 1 or not cells:
         return
-    caption = f"Mean {group.metric.label} over the seeds against mean training time"
+    caption = f"Mean {group.metric.label} over the {group.replicate}s against mean training time"
     if len(cells) <= courses.MOST_BARS:
         caption += ", with 95 % intervals"
     front = [cell_name(cell.levels) for cell in courses.pareto_front(cells, group.metric)]
     caption += (
         ". Circled and joined: the Pareto front, than which no other cell has both a shorter time "
         f"and a {'lower' if group.metric.lower_is_better else 'higher'} {group.metric.label}: "
-        f"{listed(front, MOST_NAMED)}. Small points: the seeds."
+        f"{listed(front, MOST_NAMED)}. Small points: the {group.replicate}s."
     )
     factors = results.runs.factors
     make = partial(courses.score_and_time, cells, group.intervals, factors, group.metric)

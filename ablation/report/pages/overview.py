@@ -55,7 +55,7 @@ def _question(results: Results) -> str:
     pictures = {one.n_pictures for group in results.groups for one in group.intervals.values()}
     text = f"{best_validation(results.metric)} of {count(len(results.cells), 'cell')}"
     text += f": {' × '.join(factors)}" if factors else ""
-    text += f"; {_seeds_in_words(_seeds(results))}"
+    text += f"; {_replicates_in_words(results)}"
     if pictures:
         text += f"; {' or '.join(f'{n:,}' for n in sorted(pictures))} validation pictures"
     return text
@@ -113,6 +113,18 @@ def _seeds(results: Results) -> list[int]:
     return sorted({seed for cell in results.cells for seed in cell.seeds})
 
 
+def _replicates_in_words(results: Results) -> str:
+    seeds, n_folds = _seeds(results), results.n_folds
+    if not n_folds:
+        return _seeds_in_words(seeds)
+    n_divisions = len({seed // n_folds for seed in seeds})
+    if n_divisions == 1:
+        return f"{n_folds} folds, by which each picture is judged once"
+    return (
+        f"{n_divisions} divisions into {n_folds} folds, by each of which a picture is judged once"
+    )
+
+
 def _seeds_in_words(seeds: Sequence[int]) -> str:
     if len(seeds) == 1:
         return f"one seed ({seeds[0]})"
@@ -142,11 +154,14 @@ def _fixed(results: Results) -> str:
 def _how_to_read(results: Results) -> str:
     text = (
         f"{_definition(results.metric)} at its best epoch, which is that of its best accuracy; a "
-        "cell's is the mean over its seeds. Brackets hold 95 % confidence intervals, "
+        "cell's is the mean over its "
+        f"{'pictures' if results.n_folds else 'seeds'}. Brackets hold 95 % confidence intervals, "
     )
     if len(_seeds(results)) == 1:
         return f"{text}for new pictures on these weights only."
-    text += f"for new seeds and new pictures alike.{_shared(results)}{_looks(results)}"
+    what = "training pictures, new seeds" if results.n_folds else "seeds"
+    text += f"for new {what} and new pictures alike.{_dependence(results)}{_shared(results)}"
+    text += _looks(results)
     n_claims = max((g.comparison.n_claims for g in results.groups if g.comparison), default=0)
     if n_claims:
         text += (
@@ -179,11 +194,24 @@ def _looks_by_hand(results: Results) -> Iterator[Block]:
     seeds = looks_by_hand(results.runs.plans)
     if len(seeds) > 1:
         yield Text(
-            f"This study was looked at with {', '.join(map(str, seeds[:-1]))} seeds before, and "
+            f"This study was looked at with {', '.join(map(str, seeds[:-1]))} "
+            f"{results.replicate}s before, and "
             f"then extended to {seeds[-1]}. Over {len(seeds)} looks the probability of any false "
             f"claim is up to {5 * len(seeds)} %, not 5 %; `seed=auto` fixes the looks in advance.",
             "warning",
         )
+
+
+def _dependence(results: Results) -> str:
+    """What is done about the training sets that folds have in common, in a sentence."""
+    if not results.n_folds:
+        return ""
+    share = f"1 / {results.n_folds}"
+    return (
+        " Runs of different folds were trained on many of the same pictures; their results are "
+        f"taken to be correlated by {share} for it (Nadeau & Bengio 2003), so that more folds or "
+        "divisions make an interval little shorter."
+    )
 
 
 def _shared(results: Results) -> str:
@@ -194,9 +222,9 @@ def _shared(results: Results) -> str:
     freedom = " or ".join(sorted({f"{prior.prior_freedom:.1f}" for prior in priors}))
     n_cells = " or ".join(sorted({str(len(prior.place)) for prior in priors}))
     return (
-        f" How far runs differ between seeds is learned from all {n_cells} cells: each cell's own "
-        f"variance is joined with {freedom} degrees of freedom of the variance that a cell of its "
-        "accuracy has."
+        f" How far runs differ between {results.replicate}s is learned from all {n_cells} cells: "
+        f"each cell's own variance is joined with {freedom} degrees of freedom of the variance "
+        "that a cell of its accuracy has."
     )
 
 
@@ -219,7 +247,7 @@ def all_cells_table(results: Results) -> Table:
         note = f" ({n_diverged(cell)})" if cell.diverged else ""
         text = reached(cell, group_of[cell.levels]) + note
         rows.append((*cell.levels, text, str(len(cell.seeds))))
-    header = (*results.factors, results.metric.header, "seeds")
+    header = (*results.factors, results.metric.header, f"{results.replicate}s")
     return Table(header, tuple(rows), "l" * len(results.factors) + "rr")
 
 

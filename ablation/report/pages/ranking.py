@@ -58,7 +58,14 @@ def ranking_table(results: Results, group: Findings) -> Table:
     names = (*results.factors, *results.runs.searched)
     other = "first" if group.anchor == first else "reference"
     unit = f", {group.metric.unit}" if group.metric.unit else ""
-    header = ("", *names, group.metric.header, "seeds", f"minus the {other}{unit}", "verdict")
+    header = (
+        "",
+        *names,
+        group.metric.header,
+        f"{results.replicate}s",
+        f"minus the {other}{unit}",
+        "verdict",
+    )
     align = "r" + "l" * len(names) + "rrrl"
     if not (group.beside_anchor or group.unranked or results.diverged_cells):
         header, align, rows = header[:-2], align[:-2], [row[:-2] for row in rows]

@@ -74,7 +74,7 @@ def _ranking(results: Results, group: Findings) -> Table:
     for name in columns(names):
         table.add_column(name)
     table.add_column(group.metric.header, justify="right", no_wrap=True)
-    table.add_column("seeds", justify="right")
+    table.add_column(f"{results.replicate}s", justify="right")
     for cell in group.ranked[:MOST_ROWS]:
         levels = [*cell.levels, *cell.chosen.values()]
         table.add_row(*columns(levels), reached(cell, group), str(len(cell.seeds)))

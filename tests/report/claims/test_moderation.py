@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ablation.report.claims.comparison import compare
-from ablation.report.claims.moderation import moderated, of_sums
+from ablation.report.claims.moderation import moderated, of_sums, parts_of_runs
 from tests.report.claims.made_up import all_claims
 
 
@@ -13,7 +13,8 @@ def cells_of(rng, accuracies, sds, n_seeds=3, n_pictures=20_000):
     found = {}
     for n, (accuracy, sd) in enumerate(zip(accuracies, sds, strict=True)):
         reached = rng.normal(accuracy, sd, n_seeds).clip(0.01, 0.99)
-        found[(f"c{n}",)] = np.arange(n_pictures) < (reached * n_pictures).round()[:, None]
+        right = np.arange(n_pictures) < (reached * n_pictures).round()[:, None]
+        found[(f"c{n}",)] = parts_of_runs(right)
     return found
 
 
@@ -63,7 +64,7 @@ def test_a_mean_over_many_cells_depends_on_their_own_variance():
 
 def test_cells_without_any_variance_are_no_error():
     cells = {(f"c{n}",): np.ones((3, 50), dtype=bool) for n in range(4)}
-    found = moderated(cells)
+    found = moderated({cell: parts_of_runs(table) for cell, table in cells.items()})
     assert np.all(found.prior > 0)
     assert all(claim.verdict == "open" for claim in all_claims(compare(
         cells, ["cell"], dict.fromkeys(cells, range(3))

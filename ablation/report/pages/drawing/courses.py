@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -91,7 +92,8 @@ def score_and_time(
             bounds = [metric.scale * found.low, metric.scale * found.high]
             axes.plot([x, x], bounds, c=colour, lw=1, alpha=0.6)
         if len(cell.seeds) > 1:
-            axes.plot(cell.seconds, metric.scale * cell.reached, ".", c=colour, ms=3, alpha=0.6)
+            reached = np.array([cell.points.get(seed, np.nan) for seed in cell.seeds])
+            axes.plot(cell.seconds, metric.scale * reached, ".", c=colour, ms=3, alpha=0.6)
         axes.plot(x, metric.scale * cell.mean, shape, c=colour, ms=7, mec="white", mew=0.8)
     _draw_front(axes, pareto_front(cells, metric), metric)
     _scale_time(axes, [mean_seconds(cell) for cell in cells])

@@ -133,7 +133,8 @@ def _draw_difference(axes: Axes, arms: Arms) -> None:
     fill = colour if is_filled else "white"
     axes.plot(0.3, scale * found.difference, marker, ms=7, mec=colour, mew=1.5, c=fill)
     axes.axhline(0, c=BLACK, lw=0.9, zorder=0)
-    axes.set_xticks([-0.25, 0.3], ["seeds", "mean"])
+    replicate = "fold" if found.n_folds else "seed"
+    axes.set_xticks([-0.25, 0.3], [f"{replicate}s", "mean"])
     axes.set_xlim(-0.6, 0.7)
     axes.grid(axis="x", visible=False)
     axes.set_title(difference(claim), fontsize=8.5)

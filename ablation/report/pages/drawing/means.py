@@ -54,8 +54,8 @@ def dots(
             colour = BLACK if verdicts else BLUE
         if found is not None:
             axes.plot([scale * found.low, scale * found.high], [row, row], c=colour, lw=1.6)
-        if len(cell.seeds) > 1:
-            reached = scale * cell.reached
+        if len(cell.points) > 1:
+            reached = scale * np.array(list(cell.points.values()))
             axes.plot(reached, np.full(len(reached), row), "|", c=BLACK, ms=9, mew=0.9, zorder=4)
         fill = colour if is_filled else "white"
         axes.plot(scale * cell.mean, row, marker, ms=6, mec=colour, mew=1.4, c=fill, zorder=3)

@@ -47,7 +47,8 @@ def test_the_report_compares_whole_divisions(folded: Study) -> None:
         assert (cell.n_seeds, cell.n_pictures) == (3, 20)
         assert cell.low < cell.score <= cell.high
     contrasts = pd.read_csv(folder / "contrasts.csv")
-    assert set(contrasts.n_seeds) == {3} and set(contrasts.n_pictures) == {20}
+    assert set(contrasts.n_seeds) == {3}
+    assert set(contrasts.n_pictures) == {20}
     text = (folder / "report.md").read_text()
     assert "3 folds, by which each picture is judged once; 20 validation pictures" in text
     assert "new training pictures, new seeds and new pictures alike" in text

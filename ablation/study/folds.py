@@ -7,6 +7,9 @@ and not others, so it is refused.
 
 from collections.abc import Mapping, Sequence
 
+from omegaconf import DictConfig
+
+from ablation.config import Config
 from ablation.errors import ConfigError
 
 #: The setting, and the axis that its folds are on.
@@ -14,14 +17,13 @@ KEY, SEED = "data.folds", "seed"
 
 
 def with_seeds(
-    axes: Mapping[str, tuple[str, ...]], n_folds: int | None, seed: int, *, is_sweep: bool
+    axes: Mapping[str, tuple[str, ...]], base: DictConfig, *, is_sweep: bool
 ) -> dict[str, tuple[str, ...]]:
     """What is swept, with the folds of one division where no seeds are asked for.
 
     Args:
         axes: what the command sweeps → its values.
-        n_folds: `data.folds`; None where there are none.
-        seed: where it is not swept.
+        base: a composed config.
         is_sweep: whether the command may have several runs.
 
     Raises:
@@ -29,16 +31,17 @@ def with_seeds(
     """
     if any(axis.lstrip("+") == KEY for axis in axes):
         raise ConfigError(f"{KEY}: can't be swept, as runs of different folds are not compared")
+    n_folds = base.data.folds
     if n_folds is None:
         return dict(axes)
     if not is_sweep:
         raise ConfigError(f"{KEY}={n_folds}: add -m; each fold is a run of a study")
     whole = f"{SEED}='range({n_folds})'"
     if SEED not in axes:
-        if seed:
+        if base.seed:
             raise ConfigError(
-                f"{SEED}={seed}: with {KEY}={n_folds} a seed is one fold; {whole}, or no seed, "
-                "judges all pictures once"
+                f"{SEED}={base.seed}: with {KEY}={n_folds} a seed is one fold; {whole}, or no "
+                "seed, judges all pictures once"
             )
         return {**axes, SEED: tuple(map(str, range(n_folds)))}
     refuse_parts([int(value) for value in axes[SEED]], n_folds)
@@ -60,3 +63,13 @@ def refuse_parts(seeds: Sequence[int], n_folds: int) -> None:
             f"these lack {missing}; {SEED}='range({n_folds})' is one division of the pictures, "
             f"{SEED}='range({2 * n_folds})' two"
         )
+
+
+def refuse_unlike(configs: Sequence[Config]) -> None:
+    """Refuse runs of different folds, which levels of `data` may ask for.
+
+    Raises:
+        ConfigError: there are such.
+    """
+    if len({config.data.folds for config in configs}) > 1:
+        raise ConfigError(f"{KEY}: runs of different folds are not compared")

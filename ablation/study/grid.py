@@ -144,26 +144,22 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         swept = sweeps.found(base, items, search)
         auto = rounds.auto(typed, base.most, base.budget, is_sweep)
         sweeps.refuse(base, swept, items, is_sweep)
-        axes = {axis: sweeps.values_of(item, search) for axis, item in swept.items()}
-        if auto and base.data.folds:
-            raise ConfigError(f"{rounds.AUTO}: not with {folds.KEY}; a seed is a fold then")
-        axes = folds.with_seeds(axes, base.data.folds, base.seed, is_sweep=is_sweep)
+        is_adaptive = _is_adaptive(base, auto, is_sweep)
+        typed_axes = {axis: sweeps.values_of(item, search) for axis, item in swept.items()}
+        axes = folds.with_seeds(typed_axes, base, is_sweep=is_sweep)
         if is_sweep:
             _check_size(axes)
             _check_report(base, axes)
         study = study_name(base, axes)
         settled = _settled(base, items, study, axes, is_sweep)
         fixed = (*(text for text in fixed if not text.startswith("study=")), *settled)
-        is_adaptive = is_sweep and sweepers.is_adaptive(base)
-        _refuse_together(base, auto, is_adaptive)
         grids = designs.asked_for(base, axes) if is_sweep else (axes,)
         by_grid = [() if is_adaptive else tuple(_runs(fixed, grid)) for grid in grids]
         runs = tuple(itertools.chain.from_iterable(by_grid))
         samples = sweepers.samples(swept, axes) if is_adaptive else ()
         configs = tuple(composition.resolve((*fixed, *sample)) for sample in samples)
     configs = configs or tuple(run.config for run in runs)
-    if len({config.data.folds for config in configs}) > 1:
-        raise ConfigError(f"{folds.KEY}: runs of different folds are not compared")
+    folds.refuse_unlike(configs)
     given = {key_of(item): text_of(item) for item in items} | {
         axis: f"{axis}={','.join(values)}" for axis, values in axes.items()
     }
@@ -183,7 +179,16 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
     )
     if grids == (axes,):
         return asked
-    parts = (_part(asked, own, fixed, grid) for own, grid in zip(by_grid, grids, strict=True))
+    return _in_parts(asked, by_grid, grids, fixed)
+
+
+def _in_parts(
+    asked: Grid,
+    runs: Sequence[tuple[PlannedRun, ...]],
+    grids: Sequence[Mapping[str, tuple[str, ...]]],
+    fixed: tuple[str, ...],
+) -> Grid:
+    parts = (_part(asked, own, fixed, grid) for own, grid in zip(runs, grids, strict=True))
     return replace(asked, parts=tuple(parts))
 
 
@@ -191,15 +196,24 @@ def _overrides(fixed: Sequence[str], axes: Mapping[str, Sequence[str]]) -> tuple
     return (*fixed, *(f"{axis}={','.join(values)}" for axis, values in axes.items()))
 
 
-def _refuse_together(base: DictConfig, auto: Auto | None, is_adaptive: bool) -> None:
-    if base.data.folds and is_adaptive:
-        raise ConfigError(f"{folds.KEY}: not with a sweeper that chooses runs by itself")
+def _is_adaptive(base: DictConfig, auto: Auto | None, is_sweep: bool) -> bool:
+    """Whether a sweeper chooses the runs by itself.
+
+    Raises:
+        ConfigError: with it, or with `seed=auto`, goes something that it does not go with.
+    """
+    is_adaptive = is_sweep and sweepers.is_adaptive(base)
+    by_itself = "a sweeper that chooses runs by itself"
+    if base.data.folds and (auto or is_adaptive):
+        what = rounds.AUTO if auto else by_itself
+        raise ConfigError(f"{folds.KEY}: not with {what}; a seed is a fold")
     if auto and is_adaptive:
         raise ConfigError(f"{rounds.AUTO}: not with a sweeper that chooses runs by itself")
     has_rules = base.design != designs.FULL or base.skip or base.zip
     if has_rules and (auto or is_adaptive):
-        what = rounds.AUTO if auto else "a sweeper that chooses runs by itself"
+        what = rounds.AUTO if auto else by_itself
         raise ConfigError(f"design, skip, zip: not with {what}")
+    return is_adaptive
 
 
 def part(asked: Grid, axes: Mapping[str, tuple[str, ...]]) -> Grid:

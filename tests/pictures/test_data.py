@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ablation.pictures import data
@@ -51,3 +52,29 @@ def test_a_wrong_key_of_reading_is_told(
     assert said.code == 1
     assert words in said.err
     assert "Traceback" not in said.err + said.out
+
+
+def test_a_source_with_train_and_val_is_judged_whole(make_folder: MakeFolder) -> None:
+    config = folder_config(make_folder({"train": 6, "val": 4}), folds=2)
+    one, other = (data.load(config, seed=seed) for seed in range(2))
+    assert sorted([*one.val.names, *other.val.names]) == sorted([*one.train.names, *one.val.names])
+    assert len(one.train) + len(one.val) == 20
+    assert sorted(one.train.names) == sorted(other.val.names)
+    assert one.digest != other.digest
+    assert np.array_equal(
+        one.val.pixels(0), other.train.pixels(other.train.names.index(one.val.names[0]))
+    )
+
+
+def test_pictures_to_test_are_left_out_and_said_to_be(make_folder: MakeFolder) -> None:
+    root = make_folder({"train": 5, "test": 5})
+    loaded = data.load(folder_config(root, folds=2))
+    assert loaded.test is None
+    assert len(loaded.train) + len(loaded.val) == 10
+    assert any("10 pictures to test are not used" in note for note in loaded.notes)
+
+
+def test_all_folds_are_checked_and_told_in_one_line(make_folder: MakeFolder) -> None:
+    config = folder_config(make_folder({"train": 6, "val": 3}), folds=4)
+    found = data.folded(config, 1.0, range(4))
+    assert found.summary() == "18 pictures in 4 folds, 2 classes"

@@ -27,7 +27,7 @@ def test_seeds_may_be_those_of_several_divisions() -> None:
         (["seed=0,1"], r"seed=0,1: .*these lack 2, 3; seed='range\(4\)'"),
         (["seed=range(6)"], "these lack 6, 7"),
         (["seed=2"], "seed=2: with data.folds=4 a seed is one fold"),
-        (["seed=auto"], "seed=auto: not with data.folds"),
+        (["seed=auto"], "data.folds: not with seed=auto"),
         (["data.test_fraction=0.2"], "data.test_fraction=0.2: not with data.folds"),
     ],
 )
@@ -37,9 +37,9 @@ def test_parts_of_a_division_are_refused(words: list[str], message: str) -> None
 
 
 def test_folds_are_neither_one_run_nor_swept() -> None:
-    with pytest.raises(ConfigError, match="data.folds=4: add -m"):
+    with pytest.raises(ConfigError, match=r"data\.folds=4: add -m"):
         grid.expand(["data.folds=4"], multirun=False)
-    with pytest.raises(ConfigError, match="data.folds: can't be swept"):
+    with pytest.raises(ConfigError, match=r"data\.folds: can't be swept"):
         grid.expand(["data.folds=4,5"], multirun=True)
 
 

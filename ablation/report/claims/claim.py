@@ -1,6 +1,7 @@
 """The claims that a report makes."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ablation.report.claims.metric import ACCURACY, Metric
@@ -34,6 +35,8 @@ class Rules:
             by n_looks. The look at which a claim's seeds end depends on the data, but at no look
             is a p-value below t / n_looks with a probability above t / n_looks where there is no
             difference, and so at all of them together with none above t (Bonferroni).
+        baseline: of some or all factors, the level that the others are compared with; for the rest
+            it is the first level.
         only_baseline: whether cells are compared with the one of the baseline levels only, and not
             in all pairs: fewer claims, and so narrower intervals.
     """
@@ -43,6 +46,7 @@ class Rules:
     difference: float = 0.01
     n_looks: int = 1
     only_baseline: bool = False
+    baseline: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

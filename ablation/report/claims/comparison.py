@@ -61,7 +61,6 @@ def compare(
     cells: Mapping[Levels, NDArray[Any]],
     factors: Sequence[str],
     seeds: Mapping[Levels, Sequence[int]],
-    baseline: Mapping[str, str] | None = None,
     predicted: Mapping[Levels, NDArray[np.integer]] | None = None,
     rules: Rules = Rules(),  # noqa: B008, as it can't be changed
     folds: Mapping[int, NDArray[np.int64]] | None = None,
@@ -77,18 +76,16 @@ def compare(
         factors: their names.
         seeds: of each cell, the seed of each row of its table. Cells are paired on the seeds that
             they share, and not compared if these are fewer than two.
-        baseline: of some or all factors, the level that the others are compared with; for the rest
-            it is the first level.
         predicted: the predicted classes of some or all cells, of the shape of the cell's table;
             each number stands for the same class in all cells.
-        rules: the confidence, the smallest difference of interest, the number of looks.
+        rules: the confidence, the smallest difference of interest, the baseline levels, the looks.
         folds: of cross-validated runs, each "seed", which is a division of the pictures → the
             fold of each picture, from 0, of shape (n_pictures,). One division is enough then.
 
     Raises:
         ValueError: a cell's key, table or seeds do not fit the others, or a baseline is unknown.
     """
-    grid = Grid(cells, factors, seeds, baseline or {}, folds)
+    grid = Grid(cells, factors, seeds, rules.baseline, folds)
     prior = _prior(grid)
     most = 0 if rules.only_baseline else ALL_PAIRS_UP_TO
     drafts = [*pairs_of(grid, most), *effects_of(grid), *interactions_of(grid)]

@@ -1,7 +1,7 @@
 """Divides the cells of a study by the pictures that they were evaluated on; compares each group."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -255,7 +255,8 @@ def _comparison(
         for cell in members
         if cell.levels in tables and all(row in answers.predicted for row in cell.rows)
     }
-    return compare(tables, list(usual), seeds, usual, predicted, rules, folds)
+    rules = replace(rules, baseline=usual)
+    return compare(tables, list(usual), seeds, predicted, rules, folds)
 
 
 def _what_is_common(members: Sequence[Cell], cells: Sequence[Cell], factors: Sequence[str]) -> str:

@@ -176,10 +176,8 @@ def mean_effects(
     most = np.inf if limit is None else limit
     low = np.minimum(np.maximum(fit.mean - half, -most), difference)
     high = np.maximum(np.minimum(fit.mean + half, most), difference)
-    # Where the p-value says that there may be no difference, the interval must include 0.
-    may_be_zero = p_value >= 1 - confidence
-    low = np.where(may_be_zero, np.minimum(low, 0), low)
-    high = np.where(may_be_zero, np.maximum(high, 0), high)
+    low, high = _with_zero(low, high, where=p_value >= 1 - confidence)
+    shared = np.maximum(fit.sources.seed_freedom - _own_freedom(n_seeds, folds), 0)
     return [
         Contrast(
             difference=float(difference[n]),
@@ -190,14 +188,24 @@ def mean_effects(
             n_pictures=n_pictures,
             confidence=confidence,
             components=fit.components(n),
-            shared_freedom=max(float(fit.sources.seed_freedom[n]) - (n_seeds - 1), 0.0)
-            if n_seeds > 1
-            else 0.0,
+            shared_freedom=float(shared[n]),
             n_folds=_count(folds),
             error=float(fit.error[n]),
         )
         for n in range(len(tables))
     ]
+
+
+def _with_zero(low: Floats, high: Floats, where: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Bounds that include 0 where the p-value says that there may be no difference."""
+    return np.where(where, np.minimum(low, 0), low), np.where(where, np.maximum(high, 0), high)
+
+
+def _own_freedom(n_seeds: int, folds: Folds | None) -> float:
+    """Of the variance between seeds or folds, the degrees of freedom that a table itself gives."""
+    if folds is not None:
+        return _count(folds) - 1.0
+    return n_seeds - 1.0 if n_seeds > 1 else np.inf
 
 
 def _fit(

@@ -128,7 +128,7 @@ def test_an_interaction_is_a_difference_of_differences():
 
 def test_the_baseline_can_be_set():
     cells, factors, seeds = study(frozen_is_better)
-    found = compare(cells, factors, seeds, baseline={"transfer": "full"})
+    found = compare(cells, factors, seeds, rules=Rules(baseline={"transfer": "full"}))
     assert found.baseline == {"transfer": "full", "reg": "l1", "optimizer": "adam"}
     effects = {e.level: e.found.difference for e in found.effects if e.factor == "transfer"}
     assert effects["scratch"] < 0 < effects["frozen"]
@@ -154,7 +154,9 @@ def test_a_large_effect_is_significant_with_three_seeds_in_a_grid_of_twelve():
     told = []
     for n in range(20):
         cells, factors, seeds = study(frozen_is_better, seeds=3, pictures=150, rng=n)
-        effects = compare(cells, factors, seeds, baseline={"transfer": "scratch"}).effects
+        effects = compare(
+            cells, factors, seeds, rules=Rules(baseline={"transfer": "scratch"})
+        ).effects
         told.append(next(e.is_significant for e in effects if e.level == "frozen"))
     assert np.mean(told) > 0.8
 

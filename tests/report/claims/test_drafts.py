@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ablation.report.claims.claim import Rules
 from ablation.report.claims.comparison import compare
 from ablation.report.claims.statistics import contrast
 from ablation.report.claims.words import in_words
@@ -61,11 +62,11 @@ def test_one_cell_that_lacks_one_seed_is_still_averaged_over():
 def test_with_many_cells_each_is_compared_with_the_baseline_cell_only():
     grid = {f"f{n}": ("a", "b", "c") for n in range(3)}
     cells, factors, seeds = study(lambda *levels: 0.8, grid, seeds=2, pictures=30)
-    found = compare(cells, factors, seeds, baseline={"f1": "b"})
+    found = compare(cells, factors, seeds, rules=Rules(baseline={"f1": "b"}))
     assert {c.b for c in found.contrasts} == {("a", "b", "a")}
     assert len(found.contrasts) == 26
     del cells["a", "b", "a"]
-    without = compare(cells, factors, seeds, baseline={"f1": "b"})
+    without = compare(cells, factors, seeds, rules=Rules(baseline={"f1": "b"}))
     assert {c.b for c in without.contrasts} == {("a", "a", "a")}  # Also two of three levels.
 
 
@@ -91,6 +92,6 @@ def test_cells_that_do_not_fit_together_are_refused(change, message):
 def test_an_unknown_baseline_is_refused():
     cells, factors, seeds = study()
     with pytest.raises(ValueError, match="model: no such factor"):
-        compare(cells, factors, seeds, baseline={"model": "resnet18"})
+        compare(cells, factors, seeds, rules=Rules(baseline={"model": "resnet18"}))
     with pytest.raises(ValueError, match="reg=l3: its levels are l1, l2"):
-        compare(cells, factors, seeds, baseline={"reg": "l3"})
+        compare(cells, factors, seeds, rules=Rules(baseline={"reg": "l3"}))

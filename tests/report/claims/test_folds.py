@@ -71,17 +71,18 @@ def test_one_division_is_enough_for_a_claim_and_is_named_by_its_folds():
     rng = np.random.default_rng(5)
     good, bad = rng.random((1, 100)) < 0.95, rng.random((1, 100)) < 0.5
     cells = {("good",): good, ("bad",): bad}
-    found = compare(cells, ["arm"], dict.fromkeys(cells, [0]), folds={0: FOLDS[0]})
+    found = compare(cells, ["arm"], dict.fromkeys(cells, (0,)), folds={0: FOLDS[0]})
     (claim,) = found.contrasts
     assert claim.verdict == "different"
     assert "5 folds, 100 pictures" in in_words(claim)
-    assert compare(cells, ["arm"], dict.fromkeys(cells, [0])).contrasts == ()
+    assert compare(cells, ["arm"], dict.fromkeys(cells, (0,))).contrasts == ()
 
 
 def test_an_open_question_asks_for_pictures_and_not_for_folds():
     rng = np.random.default_rng(6)
     a, b = rng.random((2, 1, 100)) < 0.8
     cells = {("a",): a, ("b",): b}
-    found = compare(cells, ["arm"], dict.fromkeys(cells, [0]), folds={0: FOLDS[0]})
+    found = compare(cells, ["arm"], dict.fromkeys(cells, (0,)), folds={0: FOLDS[0]})
     said = in_words(found.contrasts[0], seconds=10)
-    assert "pictures in all would settle" in said and "more folds would not" in said
+    assert "pictures in all would settle" in said
+    assert "more folds would not" in said

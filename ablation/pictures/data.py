@@ -115,26 +115,32 @@ class Folded:
     """The pictures of a cross-validated study, which all its runs share.
 
     Attributes:
-        pictures: those of the first run.
+        first: as the first run gets them.
         n_folds: into how many folds they are divided.
-        warnings: on pictures in two folds that are alike.
+        notes: what a person should know of the pictures.
+        warnings: what is most likely a mistake.
     """
 
-    pictures: Pictures
+    first: Pictures
     n_folds: int
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.first.classes
 
     def summary(self) -> str:
         """How many pictures, folds and classes there are, in one line."""
-        first = self.pictures
-        n = len(first.train) + len(first.val)
-        return f"{n} pictures in {self.n_folds} folds, {len(first.classes)} classes"
+        n = len(self.first.train) + len(self.first.val)
+        return f"{n} pictures in {self.n_folds} folds, {len(self.classes)} classes"
 
     def lines(self) -> Iterator[str]:
         """The lines that follow the summary, before anything is trained."""
-        yield f"the first fold: {self.pictures.counts()}"
+        yield f"the first fold: {self.first.counts()}"
         yield from (f"warning: {warning}" for warning in self.warnings)
-        yield from (f"note: {note}" for note in self.pictures.notes)
+        yield from (f"note: {note}" for note in self.notes)
 
 
 def load(config: DataConfig, keep_gb: float = 2.0, seed: int = 0) -> Pictures:
@@ -150,11 +156,7 @@ def load(config: DataConfig, keep_gb: float = 2.0, seed: int = 0) -> Pictures:
             pictures can't be decoded, one has two labels (each is named), or they can't be divided.
         DownloadError: the archive can't be had.
     """
-    # How views are cut does not matter here, and may not be decided yet.
-    settings = {key: value for key, value in asdict(config).items() if key not in VIEW_SETTINGS}
-    if config.source == "digits":
-        settings["size"] = config.size or sources.DIGITS_SIZE
-    found = _decoded(json.dumps(settings, sort_keys=True), keep_gb)
+    found = _decoded(_settings(config), keep_gb)
     which = seed if config.folds else 0
     if which not in found.made:
         found.made[which] = _put_together(found, config, seed)
@@ -172,8 +174,29 @@ def folded(config: DataConfig, keep_gb: float, seeds: Sequence[int]) -> Folded:
         DataError, DownloadError: as `load`.
     """
     runs = [load(config, keep_gb, seed) for seed in seeds]
-    warnings = dict.fromkeys(warning for pictures in runs for warning in pictures.warnings)
-    return Folded(runs[0], chosen(config.folds), tuple(warnings))
+    found = _decoded(_settings(config), keep_gb)
+    n_folds, whole = chosen(config.folds), {"the study": found.splits[""]}
+    copied = remarks.copies(whole)
+    division = [run.splits for run in runs[:n_folds]]
+    return Folded(
+        runs[0],
+        n_folds,
+        (
+            *found.notes,
+            *remarks.notes(whole, found.classes, copied),
+            *remarks.notes_on_folds(division),
+        ),
+        (*found.skipped, *remarks.warnings(whole, found.classes, copied)),
+    )
+
+
+def _settings(config: DataConfig) -> str:
+    """What decides which pictures there are, as text."""
+    # How views are cut does not matter here, and may not be decided yet.
+    settings = {key: value for key, value in asdict(config).items() if key not in VIEW_SETTINGS}
+    if config.source == "digits":
+        settings["size"] = config.size or sources.DIGITS_SIZE
+    return json.dumps(settings, sort_keys=True)
 
 
 def _put_together(found: Decoded, config: DataConfig, seed: int) -> Pictures:

@@ -113,6 +113,39 @@ def notes(
     yield from notes_on_pictures(pictures)
 
 
+def notes_on_folds(folds: Sequence[Mapping[str, Split]]) -> Iterator[str]:
+    """Notes on pictures that are judged by runs which were trained on copies of them.
+
+    Args:
+        folds: of one division, each as its run gets the pictures: train and val.
+    """
+    copied: list[str] = []
+    looking: list[tuple[str, str]] = []
+    for splits in folds:
+        train, val = splits["train"], splits["val"]
+        for group in copies(splits):
+            if {member.split for member in group} >= {"train", "val"}:
+                copied += [member.name for member in group if member.split == "val"]
+        pairs = near.alike(train.looks, val.looks)
+        if pairs is None:
+            yield "folds were not searched for pictures that look like those of others: too many"
+            break
+        looking += [
+            (val.names[theirs], train.names[ours])
+            for ours, theirs in pairs
+            if not _is_copy(train, ours, val, theirs)
+        ]
+    if copied:
+        said = _count(len(copied), "has a copy in another fold", "have copies in other folds")
+        yield f"{said} (such as {copied[0]}), which makes the accuracy look too high"
+    if looking:
+        said = _count(len(looking), "looks like one of another fold", "look like some of others")
+        yield (
+            f"{said} (such as {' and '.join(looking[0])}); if they are copies, the accuracy is too "
+            "high"
+        )
+
+
 def notes_on_pictures(pictures: Sequence[tuple[str, Facts]]) -> Iterator[str]:
     """Notes that do not depend on what the pictures are used for.
 

@@ -74,6 +74,18 @@ def test_pictures_to_test_are_left_out_and_said_to_be(make_folder: MakeFolder) -
     assert any("10 pictures to test are not used" in note for note in loaded.notes)
 
 
+def test_copies_in_other_folds_are_told_however_they_are_divided(make_folder: MakeFolder) -> None:
+    root = make_folder({"": 6})
+    original = root / "red" / "000.png"
+    for name in ("copy.png", "copy2.png"):
+        (root / "red" / name).write_bytes(original.read_bytes())
+    found = data.folded(folder_config(root, folds=4), 1.0, range(4))
+    told = "\n".join(found.lines())
+    # Of three copies in four folds of two red pictures each, none is alone with the others.
+    assert "3 pictures have copies in other folds" in told
+    assert "2 pictures of the study are copies of others in it" in told
+
+
 def test_all_folds_are_checked_and_told_in_one_line(make_folder: MakeFolder) -> None:
     config = folder_config(make_folder({"train": 6, "val": 3}), folds=4)
     found = data.folded(config, 1.0, range(4))

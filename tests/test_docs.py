@@ -126,9 +126,10 @@ def test_every_other_command_is_known() -> None:
     assert {line.partition(" ")[0] for line in others} <= {"pip", "mlflow", "python"}
     modules = {line for line in others if line.startswith("python")}
     assert modules == {
-        "python -m tests.studies.calibration", "python -m tests.studies.grids", "python digit.py",
+        "python -m tests.studies.calibration", "python -m tests.studies.folds",
+        "python -m tests.studies.grids", "python digit.py",
     }  # fmt: skip
-    for name in ("calibration", "grids", "kills"):
+    for name in ("calibration", "folds", "grids", "kills"):
         assert (ROOT / "tests" / "studies" / f"{name}.py").exists()
 
 

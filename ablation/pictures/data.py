@@ -5,6 +5,7 @@ Imports no torch, so that a wrong folder or an unreadable picture is answered at
 
 import functools
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -19,6 +20,8 @@ from ablation.pictures.split import Split, digest
 
 #: The settings that only decide what a view of a picture shows.
 VIEW_SETTINGS = ("size", "val_crop", "interpolation", "crop_min", "crop_aspect", "flip")
+#: The one split of a study that is divided into folds for its runs.
+WHOLE = "the study"
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,9 @@ class Decoded:
 
     Attributes:
         classes: the names of the classes.
-        splits: train, val, and test where pictures are held back; with `data.folds` only "", which
-            holds those of train and val together.
+        splits: train, val, and test where pictures are held back; with `data.folds` only `WHOLE`,
+            which holds those of train and val together.
+        copied: groups of pictures with the same pixels, see `remarks.copies`.
         notes: what of the source is not used.
         skipped: a warning where pictures are left out.
         made: seed → the pictures as that run gets them; one entry where there are no folds.
@@ -105,6 +109,7 @@ class Decoded:
 
     classes: tuple[str, ...]
     splits: Mapping[str, Split]
+    copied: list[list[remarks.Member]]
     notes: tuple[str, ...]
     skipped: tuple[str, ...]
     made: dict[int, Pictures] = field(default_factory=dict)
@@ -175,18 +180,17 @@ def folded(config: DataConfig, keep_gb: float, seeds: Sequence[int]) -> Folded:
     """
     runs = [load(config, keep_gb, seed) for seed in seeds]
     found = _decoded(_settings(config), keep_gb)
-    n_folds, whole = chosen(config.folds), {"the study": found.splits[""]}
-    copied = remarks.copies(whole)
+    n_folds, whole = chosen(config.folds), found.splits
     division = [run.splits for run in runs[:n_folds]]
     return Folded(
         runs[0],
         n_folds,
         (
             *found.notes,
-            *remarks.notes(whole, found.classes, copied),
+            *remarks.notes(whole, found.classes, found.copied),
             *remarks.notes_on_folds(division),
         ),
-        (*found.skipped, *remarks.warnings(whole, found.classes, copied)),
+        (*found.skipped, *remarks.warnings(whole, found.classes, found.copied)),
     )
 
 
@@ -194,19 +198,19 @@ def _settings(config: DataConfig) -> str:
     """What decides which pictures there are, as text."""
     # How views are cut does not matter here, and may not be decided yet.
     settings = {key: value for key, value in asdict(config).items() if key not in VIEW_SETTINGS}
+    settings["below"] = os.getcwd()  # A root may be relative to it.
     if config.source == "digits":
         settings["size"] = config.size or sources.DIGITS_SIZE
     return json.dumps(settings, sort_keys=True)
 
 
 def _put_together(found: Decoded, config: DataConfig, seed: int) -> Pictures:
-    splits = dict(found.splits)
+    splits, copied = found.splits, found.copied
     if config.folds:
-        whole = splits.pop("")
+        whole = splits[WHOLE]
         train, judged = fold(whole.labels.tolist(), whole.groups, config, seed)
         splits = {"train": whole.subset(train), "val": whole.subset(judged)}
-    copied = remarks.copies(splits)
-    remarks.refuse_two_labels(copied, found.classes)
+        copied = remarks.copies(splits)
     return Pictures(
         found.classes,
         splits["train"],
@@ -219,14 +223,16 @@ def _put_together(found: Decoded, config: DataConfig, seed: int) -> Pictures:
 
 @functools.lru_cache(maxsize=2)
 def _decoded(settings: str, keep_gb: float) -> Decoded:
-    config = DataConfig(**json.loads(settings))
+    values = json.loads(settings)
+    del values["below"]
+    config = DataConfig(**values)
     source = sources.find(config)
     classes, found = tuple(source.classes), source.splits
     if config.train_pictures or config.val_pictures:
         found["train"], found["val"] = limit(found["train"], found["val"], config)
     notes = list(source.notes)
     if config.folds:
-        found, unused = {"": found["train"] + found["val"]}, found.get("test")
+        found, unused = {WHOLE: found["train"] + found["val"]}, found.get("test")
         if unused:
             notes.append(f"the {len(unused):,} pictures to test are not used with data.folds")
     splits: dict[str, Split] = {}
@@ -234,23 +240,32 @@ def _decoded(settings: str, keep_gb: float) -> Decoded:
         used = sum(split.bytes for split in splits.values())
         skips = config.on_bad == "skip"
         splits[name] = Split(pictures, keep_gb * 1e9 - used, Reading.of(config), skips=skips)
+    skipped = _left_out(splits, classes, config)
+    copied = remarks.copies(splits)
+    remarks.refuse_two_labels(copied, classes)
+    return Decoded(classes, splits, copied, tuple(notes), skipped)
+
+
+def _left_out(
+    splits: Mapping[str, Split], classes: Sequence[str], config: DataConfig
+) -> tuple[str, ...]:
+    """A warning of pictures that can't be read, where they may be left out."""
     unreadable = [line for split in splits.values() for line in split.unreadable]
     if not unreadable:
-        return Decoded(classes, splits, tuple(notes), ())
+        return ()
     if config.on_bad != "skip":
         raise DataError(listed(unreadable, "picture can't be read", "pictures can't be read"))
     n = len(unreadable)
     said = "1 picture is" if n == 1 else f"{n:,} pictures are"
     _refuse_empty(splits, classes)
-    skipped = f"{said} left out (data.on_bad=skip), such as {unreadable[0]}"
-    return Decoded(classes, splits, tuple(notes), (skipped,))
+    return (f"{said} left out (data.on_bad=skip), such as {unreadable[0]}",)
 
 
 def _refuse_empty(splits: Mapping[str, Split], classes: Sequence[str]) -> None:
     for name, split in splits.items():
         there = set(split.labels.tolist())
         lacking = [of for label, of in enumerate(classes) if label not in there]
-        if not there or (name in ("train", "") and lacking):
+        if not there or (name in ("train", WHOLE) and lacking):
             of = f" of {', '.join(lacking[:6])}" if there else ""
-            where = f" in {name}" if name else ""
+            where = f" in {name}" if name != WHOLE else ""
             raise DataError(f"data.on_bad=skip: no picture{of}{where} can be read")

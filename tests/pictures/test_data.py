@@ -66,6 +66,19 @@ def test_a_source_with_train_and_val_is_judged_whole(make_folder: MakeFolder) ->
     )
 
 
+def test_a_root_means_another_folder_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for place, color in (("here", (200, 0, 0)), ("there", (0, 0, 200))):
+        for number in range(8):
+            file = tmp_path / place / "p" / ("ants", "bees")[number % 2] / f"{number}.png"
+            paint(file, color, number, (40, 40))
+        monkeypatch.chdir(tmp_path / place)
+        found.append(data.load(folder_config(Path("p"))).train.pixels(0).mean((0, 1)).argmax())
+    assert found == [0, 2]
+
+
 def test_pictures_to_test_are_left_out_and_said_to_be(make_folder: MakeFolder) -> None:
     root = make_folder({"train": 5, "test": 5})
     loaded = data.load(folder_config(root, folds=2))

@@ -12,12 +12,8 @@ expectation over new training sets, new seeds and new pictures is computed from 
 training sets without drawing a picture to judge.
 """
 
-import argparse
 import csv
-import os
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -29,6 +25,7 @@ from scipy import special
 from ablation.report.claims.claim import CellContrast, Rules
 from ablation.report.claims.comparison import compare
 from tests.studies.grids import MARGIN, claims_of, true_value
+from tests.studies.rows import made
 
 Floats = NDArray[np.float64]
 
@@ -318,18 +315,8 @@ def row_of(kind: Kind, studies: int, seed: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=300, help="simulated studies a row")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
-    given = parser.parse_args()
-    every, started, rows = list(kinds()), time.monotonic(), []
-    with ProcessPoolExecutor(given.processes, initializer=os.nice, initargs=(19,)) as pool:
-        waiting = [pool.submit(row_of, kind, given.studies, given.seed) for kind in every]
-        for future in waiting:
-            rows.append(future.result())
-            print(f"{time.monotonic() - started:5.0f} s", *rows[-1].values(), flush=True)
-    write(rows, f"{COMMAND} --studies {given.studies} --seed {given.seed}")
+    about = __doc__.splitlines()[0]
+    write(*made(COMMAND, about, 300, list(kinds()), row_of))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Simulated grids of cells with known truth: do all claims of a report keep their word?
 
-Run as `python -m tests.studies.grids` from the repository's root. It takes about an hour on one
-core and writes `results/calibration/grids.csv` and `GRIDS.md`.
+Run as `python -m tests.studies.grids` from the repository's root. It takes about two hours on
+two cores and writes `results/calibration/grids.csv` and `GRIDS.md`.
 
 A grid has factors as studies have them: `transfer`, whose levels are the arms, `reg`, and in larger
 grids an optimizer without any effect. Each picture has a difficulty that all cells share and one of
@@ -9,12 +9,8 @@ its own for each cell; each run is a little better or worse than its cell, by as
 says; each answer has noise.
 """
 
-import argparse
 import csv
-import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -37,6 +33,7 @@ from ablation.report.claims.claim import (
 from ablation.report.claims.comparison import compare
 from ablation.report.claims.questions import is_settled, questions_of
 from ablation.study.rounds import LOOKS
+from tests.studies.rows import made
 
 Floats = NDArray[np.float64]
 Effects = Literal["none", "arms", "steps", "at the margin"]
@@ -485,18 +482,8 @@ def _table(rows: Sequence[dict[str, object]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=900, help="simulated studies a row")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
-    given = parser.parse_args()
-    every, started, rows = list(kinds()), time.monotonic(), []
-    with ProcessPoolExecutor(given.processes, initializer=os.nice, initargs=(19,)) as pool:
-        waiting = [pool.submit(row_of, kind, given.studies, given.seed) for kind in every]
-        for future in waiting:
-            rows.append(future.result())
-            print(f"{time.monotonic() - started:5.0f} s", *rows[-1].values(), flush=True)
-    write(rows, f"{COMMAND} --studies {given.studies} --seed {given.seed}")
+    about = __doc__.splitlines()[0]
+    write(*made(COMMAND, about, 900, list(kinds()), row_of))
 
 
 if __name__ == "__main__":

@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 
 from ablation.report.claims.moderation import Expected, Parts
 from ablation.report.claims.two_way import (
+    LEAST_RATIO,
     PSEUDO_PICTURES,
     SKEWED_RUNS,
     TINY,
     Sources,
     TwoWay,
     picture_freedom,
-    with_expected,
 )
 
 Floats = NDArray[np.float64]
@@ -104,7 +104,7 @@ def cross_validated(
     between, within = between_and_within(tables, folds)
     freedom = np.full(len(tables), n_folds - 1.0)
     if expected is not None:
-        between, freedom = with_expected(between, within, 1.0, n_folds - 1, expected)
+        between, freedom = _with_expected(between, within, n_folds - 1, expected)
     if not known_size:
         between = SKEWED_RUNS * between
     beyond = np.maximum(between - within, 0)
@@ -127,6 +127,33 @@ def cross_validated(
         n_seeds=n_divisions,
         n_pictures=n_augmented,
     )
+
+
+def _with_expected(
+    between: Floats, within: Floats, own: int, expected: Expected
+) -> tuple[Floats, Floats]:
+    """The variance of the folds' means, combined with what the cells of the study let expect.
+
+    Of two cells that variance adds up as far as it is the runs'. What pictures explain of it does
+    not, since pictures are compared one by one. Cells that answer much alike, such as two weak
+    penalties on a frozen trunk, have runs that are alike, too, so less is expected of them.
+    Pictures are hard or easy for all cells, which alone takes up to two thirds of what they
+    explain: only below that the answers are taken to be alike.
+
+    Args:
+        between, within: see `between_and_within`, of shape (n,).
+        own: degrees of freedom of `between`.
+        expected: of each table.
+
+    Returns:
+        The variances and their degrees of freedom, of shape (n,).
+    """
+    alike = np.clip(3 * within / np.maximum(expected.residual, TINY), LEAST_RATIO, 1)
+    of_runs = alike * np.maximum(expected.variance - expected.residual, 0)
+    whole = np.maximum(expected.variance, TINY)
+    weight = expected.freedom * alike * np.minimum((of_runs + within) / whole, 1) ** 2
+    combined = (weight * (of_runs + within) + own * between) / (weight + own)
+    return combined, np.maximum(np.minimum(expected.freedom, weight + own), own)
 
 
 def _independent_share(tables: Floats, n_folds: int, beyond: Floats) -> Floats:

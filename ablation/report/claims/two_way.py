@@ -26,7 +26,7 @@ additions keep its coverage where seeds are few or accuracies are near 100 %:
   exact one. The interval reaches to 0 wherever the p-value says that 0 is possible.
 
 Where a study has several cells, the seeds' part is not estimated from the table alone: `moderation`
-says what the cells let expect, and `with_expected` how the two are combined.
+says what the cells let expect, and `_with_expected` how the two are combined.
 
 Differences and accuracies are fractions throughout (0.01 is one point). How well all of this holds
 on simulated studies with known truth is in `results/calibration/`.
@@ -45,7 +45,7 @@ Floats = NDArray[np.float64]
 PSEUDO_PICTURES = 2
 _BEND = 4.0  # See "Critical value" above; 0 is Howe's interval.
 _LEAST_OF_SEEDS = 0.6
-_LEAST_RATIO = 0.02  # Of the residuals of two runs that hardly differ.
+LEAST_RATIO = 0.02  # Of the residuals of two runs that hardly differ.
 # Where the sides differ on few pictures, only these say how much pictures vary. All pictures on
 # which the sides agree count together as this many more.
 _AGREEING = 20
@@ -130,7 +130,7 @@ def two_way(
             # A variance of means over the pictures as the mean square that it would give here.
             scale = n_pictures**2 / n_augmented
             likeness = residual * (n_augmented - 1) / max(n_pictures - 1, 1)
-            seeds, freedom = with_expected(seeds, likeness, scale, n_seeds - 1, expected)
+            seeds, freedom = _with_expected(seeds, likeness, scale, n_seeds - 1, expected)
         if not known_size:
             seeds = SKEWED_RUNS * seeds
     variance, sources = variance_of_sum(
@@ -180,7 +180,7 @@ def _effective_pictures(deviations: Floats) -> Floats:
     return np.maximum(effective, 2.0)
 
 
-def with_expected(
+def _with_expected(
     seeds: Floats, residual: Floats, scale: float, own: int, expected: Expected
 ) -> tuple[Floats, Floats]:
     """The seeds' mean square of tables, combined with what their cells let expect.
@@ -200,7 +200,7 @@ def with_expected(
     Returns:
         The mean squares and their degrees of freedom, of shape (n,).
     """
-    alike = np.clip(residual / np.maximum(expected.residual, TINY), _LEAST_RATIO, 1)
+    alike = np.clip(residual / np.maximum(expected.residual, TINY), LEAST_RATIO, 1)
     ratio = np.where(expected.residual > 0, alike, 1.0)
     weight = expected.freedom * ratio
     combined = (weight * ratio * expected.variance * scale + own * seeds) / (weight + own)

@@ -32,9 +32,9 @@ def pictures(configs: Sequence[Config]) -> Iterator[str]:
         loaded: data.Pictures | data.Folded
         if config.data.folds:
             seeds = dict.fromkeys(one.seed for one in on_pictures if one.data == config.data)
-            loaded = data.folded(config.data, config.cache.pictures_gb, list(seeds))
+            loaded = data.folded(config.data, config.cache, list(seeds))
         else:
-            loaded = data.load(config.data, config.cache.pictures_gb)
+            loaded = data.load(config.data, config.cache)
         name = config.data.root if config.data.source != "digits" else config.data.source
         yield f"{name}: {loaded.summary()}"
         yield from loaded.lines()
@@ -64,7 +64,7 @@ def networks(configs: Sequence[Config]) -> Iterator[str]:
     for config in {repr((one.model, one.transfer)): one for one in filled}.values():
         transfer.refuse_stages(model.skeleton(config.model), config.transfer)
     first = configs[0]
-    pictures = data.load(first.data, first.cache.pictures_gb, first.seed)
+    pictures = data.load(first.data, first.cache, first.seed)
     trial.refuse_unusable(filled, len(pictures.classes))
     yield from dict.fromkeys(map(preprocessing.in_words, filled))
     yield from dict.fromkeys(itertools.chain(*map(_stages_in_words, filled)))

@@ -8,15 +8,19 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from ablation.config import DataConfig, chosen
+from ablation import process
+from ablation.config import CacheConfig, DataConfig, cache_folder, chosen
 from ablation.pictures import remarks, sources
 from ablation.pictures.decode import Reading
 from ablation.pictures.divide import fold, limit
 from ablation.pictures.errors import DataError, listed
-from ablation.pictures.split import Split, digest
+from ablation.pictures.hashes import digest
+from ablation.pictures.index import Index
+from ablation.pictures.split import Split
 
 #: The settings that only decide what a view of a picture shows.
 VIEW_SETTINGS = ("size", "val_crop", "interpolation", "crop_min", "crop_aspect", "flip")
@@ -57,7 +61,7 @@ class Pictures:
 
     @property
     def are_kept(self) -> bool:
-        """Whether all pictures are in memory, decoded; else some are decoded at each use."""
+        """Whether all pictures stay in memory once decoded; else some are decoded at each use."""
         return all(split.is_kept for split in self.splits.values())
 
     def summary(self) -> str:
@@ -94,8 +98,8 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """All pictures of a source, before they are put together for a run.
+class Gathered:
+    """What is known of a source, before its pictures are put together for a run.
 
     Attributes:
         classes: the names of the classes.
@@ -148,12 +152,13 @@ class Folded:
         yield from (f"note: {note}" for note in self.notes)
 
 
-def load(config: DataConfig, keep_gb: float = 2.0, seed: int = 0) -> Pictures:
-    """Find, divide, decode and check the pictures; once for all runs of a process.
+def load(config: DataConfig, cache: CacheConfig | None = None, seed: int = 0) -> Pictures:
+    """Find, divide, describe and check the pictures; once for all runs of a process.
 
     Args:
         config: where they are, how they are decoded and how they are divided.
-        keep_gb: how many GB (1e9 bytes) of decoded pictures are kept in memory.
+        cache: how much of them is kept in memory, and where it is kept what they are, so that the
+            next command need not read them all; None for the usual values.
         seed: of the run, which says what its fold is where there are folds, see `divide.fold`.
 
     Raises:
@@ -161,25 +166,25 @@ def load(config: DataConfig, keep_gb: float = 2.0, seed: int = 0) -> Pictures:
             pictures can't be decoded, one has two labels (each is named), or they can't be divided.
         DownloadError: the archive can't be had.
     """
-    found = _decoded(_settings(config), keep_gb)
+    found = _gathered(config, cache or CacheConfig())
     which = seed if config.folds else 0
     if which not in found.made:
         found.made[which] = _put_together(found, config, seed)
     return found.made[which]
 
 
-def folded(config: DataConfig, keep_gb: float, seeds: Sequence[int]) -> Folded:
+def folded(config: DataConfig, cache: CacheConfig, seeds: Sequence[int]) -> Folded:
     """The pictures of a cross-validated study, with all its folds checked.
 
     Args:
-        config, keep_gb: as for `load`.
+        config, cache: as for `load`.
         seeds: of its runs.
 
     Raises:
         DataError, DownloadError: as `load`.
     """
-    runs = [load(config, keep_gb, seed) for seed in seeds]
-    found = _decoded(_settings(config), keep_gb)
+    runs = [load(config, cache, seed) for seed in seeds]
+    found = _gathered(config, cache)
     n_folds, whole = chosen(config.folds), found.splits
     division = [run.splits for run in runs[:n_folds]]
     return Folded(
@@ -194,17 +199,17 @@ def folded(config: DataConfig, keep_gb: float, seeds: Sequence[int]) -> Folded:
     )
 
 
-def _settings(config: DataConfig) -> str:
-    """What decides which pictures there are, as text."""
+def _gathered(config: DataConfig, cache: CacheConfig) -> Gathered:
     # How views are cut does not matter here, and may not be decided yet.
     settings = {key: value for key, value in asdict(config).items() if key not in VIEW_SETTINGS}
     settings["below"] = os.getcwd()  # A root may be relative to it.
     if config.source == "digits":
         settings["size"] = config.size or sources.DIGITS_SIZE
-    return json.dumps(settings, sort_keys=True)
+    index = str(cache_folder(cache) / "pictures")
+    return _described(json.dumps(settings, sort_keys=True), cache.pictures_gb, index)
 
 
-def _put_together(found: Decoded, config: DataConfig, seed: int) -> Pictures:
+def _put_together(found: Gathered, config: DataConfig, seed: int) -> Pictures:
     splits, copied = found.splits, found.copied
     if config.folds:
         whole = splits[WHOLE]
@@ -222,7 +227,7 @@ def _put_together(found: Decoded, config: DataConfig, seed: int) -> Pictures:
 
 
 @functools.lru_cache(maxsize=2)
-def _decoded(settings: str, keep_gb: float) -> Decoded:
+def _described(settings: str, keep_gb: float, index: str) -> Gathered:
     values = json.loads(settings)
     del values["below"]
     config = DataConfig(**values)
@@ -236,14 +241,16 @@ def _decoded(settings: str, keep_gb: float) -> Decoded:
         if unused:
             notes.append(f"the {len(unused):,} pictures to test are not used with data.folds")
     splits: dict[str, Split] = {}
-    for name, pictures in found.items():
-        used = sum(split.bytes for split in splits.values())
-        skips = config.on_bad == "skip"
-        splits[name] = Split(pictures, keep_gb * 1e9 - used, Reading.of(config), skips=skips)
+    skips, reading = config.on_bad == "skip", Reading.of(config)
+    known = Index(Path(index), reading)
+    with process.many_objects():
+        for name, pictures in found.items():
+            left = keep_gb * 1e9 - sum(split.bytes for split in splits.values())
+            splits[name] = Split(pictures, left, reading, skips=skips, index=known)
     skipped = _left_out(splits, classes, config)
     copied = remarks.copies(splits)
     remarks.refuse_two_labels(copied, classes)
-    return Decoded(classes, splits, copied, tuple(notes), skipped)
+    return Gathered(classes, splits, copied, tuple(notes), skipped)
 
 
 def _left_out(

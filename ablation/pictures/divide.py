@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ablation.config import DataConfig, chosen
+from ablation.pictures.describe import Picture
 from ablation.pictures.errors import DataError
-from ablation.pictures.split import Picture
 
 Indices = npt.NDArray[np.int64]
 

@@ -76,10 +76,7 @@ def list_files(folder: Path, accepted: frozenset[str]) -> Listing:
         DataError: a folder can't be read, or a name is not UTF-8.
     """
     found = Listing()
-    for path in sorted(_files(folder, ())):
-        # Reading a pipe would wait for ever. A broken link counts as a picture: reading it fails
-        # with a message that names it.
-        is_readable = path.is_file() or path.is_symlink()
+    for path, is_readable in _files(folder, ()):
         if is_readable and path.suffix.lower() in accepted:
             found.pictures.append(path)
         elif path.name.lower() not in LITTER:
@@ -93,13 +90,27 @@ def entries(folder: Path) -> list[Path]:
     Raises:
         DataError: the folder can't be read, or a name is not UTF-8.
     """
+    return [folder / name for name in names(folder)]
+
+
+def names(folder: Path) -> list[str]:
+    """The names of the files and folders in a folder, without hidden ones, sorted.
+
+    Raises:
+        DataError: the folder can't be read, or a name is not UTF-8.
+    """
+    return [entry.name for entry in _scanned(folder)]
+
+
+def _scanned(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        with os.scandir(folder) as scanned:
+            found = [entry for entry in scanned if not entry.name.startswith(".")]
     except OSError as error:
         raise DataError(f"{folder}: this folder can't be read ({error.strerror})") from error
-    for name in names:
-        refuse_undecodable_name(name, str(folder))
-    return [folder / name for name in names]
+    for entry in found:
+        refuse_undecodable_name(entry.name, str(folder))
+    return sorted(found, key=lambda entry: entry.name)
 
 
 def no_pictures(folder: Path, found: Listing, accepted: frozenset[str]) -> str:
@@ -146,13 +157,18 @@ def extra_formats_hint(others: Iterable[Path]) -> str:
     return f"; data.extra_formats=[{','.join(addable)}] reads {' and '.join(addable)}"
 
 
-def _files(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
-    """Every file below a folder that is not hidden; links back to a parent folder end there."""
+def _files(folder: Path, above: tuple[str, ...]) -> Iterator[tuple[Path, bool]]:
+    """Every file below a folder that is not hidden, in the order of their paths.
+
+    Links back to a parent folder end there. With each file comes whether it may be read: reading a
+    pipe would wait for ever. A broken link may: reading it fails with a message that names it.
+    """
     real = os.path.realpath(folder)
     if real in above:
         return
-    for path in entries(folder):
-        if path.is_dir():
+    for entry in _scanned(folder):
+        path = folder / entry.name
+        if entry.is_dir():
             yield from _files(path, (*above, real))
         else:
-            yield path
+            yield path, entry.is_file() or entry.is_symlink()

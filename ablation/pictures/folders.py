@@ -17,6 +17,7 @@ from ablation.pictures.files import (
     entries,
     extra_formats_hint,
     list_files,
+    names,
     no_pictures,
     not_read,
 )
@@ -166,7 +167,7 @@ def _class_files(folder: Path, accepted: frozenset[str]) -> Listing:
     Raises:
         DataError: it has no pictures, or a folder train/.
     """
-    inside = [path.name for path in entries(folder) if _split_of(path.name) == "train"]
+    inside = [name for name in names(folder) if _split_of(name) == "train"]
     if inside:
         raise DataError(
             f"{folder}: lies where classes are expected and holds {inside[0]}/; pictures belong "

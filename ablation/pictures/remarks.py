@@ -13,7 +13,8 @@ import numpy as np
 from ablation.pictures import near
 from ablation.pictures.decode import Facts
 from ablation.pictures.errors import DataError, listed
-from ablation.pictures.split import Split, sha256
+from ablation.pictures.hashes import sha256
+from ablation.pictures.split import Split
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from PIL import Image
 
 from ablation.config import DataConfig, chosen
 from ablation.pictures import folders, table
+from ablation.pictures.describe import Picture
 from ablation.pictures.divide import divide, hold_out
-from ablation.pictures.split import Picture
 
 #: Side in pixels to which a digit of 8 × 8 is enlarged where the config does not say a size.
 DIGITS_SIZE = 64
@@ -85,7 +85,10 @@ def _folder(config: DataConfig) -> Source:
     root = _root(config)
     found = folders.find(root, config.extra_formats)
     splits = {
-        split: [Picture(p.relative_to(root).as_posix(), label, p.read_bytes) for p, label in files]
+        split: [
+            Picture.of_file("/".join(path.parts[len(root.parts) :]), label, path)
+            for path, label in files
+        ]
         for split, files in found.splits.items()
     }
     return Source(found.classes, _divided(splits, config), found.notes)
@@ -95,7 +98,7 @@ def _table(config: DataConfig) -> Source:
     """The pictures that a table lists."""
     found = table.find(_root(config), config.columns)
     splits = {
-        split: [Picture(row.name, row.label, row.path.read_bytes, row.group) for row in rows]
+        split: [Picture.of_file(row.name, row.label, row.path, row.group) for row in rows]
         for split, rows in found.splits.items()
     }
     return Source(found.classes, _divided(splits, config), found.notes)

@@ -1,38 +1,21 @@
-"""The pictures of one split, decoded once and kept in memory as far as they fit.
+"""The pictures of one split: what is known of them, and their pixels when they are used.
 
 How pictures are divided into splits is in `divide`, how splits are found in folders in `folders`.
 """
 
 import copy
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from ablation import process
 from ablation.pictures import near
-from ablation.pictures.decode import Facts, Pixels, Reading, decode, read_and_decode
+from ablation.pictures.decode import Facts, Pixels, Reading
+from ablation.pictures.describe import Picture, describe
+from ablation.pictures.hashes import digest
+from ablation.pictures.index import Described, Index
+from ablation.pictures.kept import Kept
 from ablation.pictures.near import Look
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One picture, not yet decoded.
-
-    Attributes:
-        name: its path below the root.
-        label: the index of its class.
-        read: returns the bytes of its file.
-        group: what it belongs to, such as a patient; pictures of one group are in one split.
-    """
-
-    name: str
-    label: int
-    read: Callable[[], bytes]
-    group: str | None = None
 
 
 class Split:
@@ -46,13 +29,14 @@ class Split:
         digest: of names, labels, files, and of how the files are read.
         facts: what decoding tells of each picture; None of one that can't be decoded.
         looks: what tells whether a picture looks like another, see `near`.
-        bytes: the size of all pictures, decoded.
+        sizes: shape (n, 2), height and width of each picture in pixels.
         unreadable: a line on each picture that can't be read or decoded.
     """
 
     names: list[str]
     labels: npt.NDArray[np.int64]
     keys: npt.NDArray[np.uint64]
+    sizes: npt.NDArray[np.int64]
     digest: str
 
     def __init__(
@@ -62,8 +46,9 @@ class Split:
         reading: Reading | None = None,
         *,
         skips: bool = False,
+        index: Index | None = None,
     ) -> None:
-        """Decode all pictures.
+        """Describe all pictures; those that are not in the index are decoded for it.
 
         Args:
             pictures: the pictures of the split.
@@ -71,34 +56,33 @@ class Split:
                 whenever they are used.
             reading: how the values in a file become pixels.
             skips: whether pictures that can't be decoded are left out.
+            index: what is known of files from before.
         """
-        self._pictures: list[Picture] = []
         self._reading = reading or Reading()
-        self._kept: list[Pixels | None] = []
+        self._pictures: list[Picture] = []
         self.contents: list[str] = []
         self.facts: list[Facts | None] = []
         self.looks: list[Look] = []
         self.unreadable: list[str] = []
-        self.bytes = 0
-        with ThreadPoolExecutor() as threads:
-            decoded = process.results(threads, self._read_and_decode, pictures)
-            for picture, (content, result) in zip(pictures, decoded, strict=True):
-                if isinstance(result, str):
-                    self.unreadable.append(f"{picture.name}: {result}")
-                    if skips:
-                        continue
-                self._pictures.append(picture)
-                self.contents.append(content)
-                if isinstance(result, str):
-                    self._kept.append(None)
-                    self.facts.append(None)
-                    self.looks.append(near.NOTHING)
+        self._sizes: list[tuple[int, int]] = []
+        self._kept = Kept(keep_bytes, self._reading, index)
+        for picture, found in zip(pictures, describe(pictures, self._reading, index), strict=True):
+            about = found.about
+            if isinstance(about, Described):
+                self.facts.append(about.facts)
+                self.looks.append(about.look)
+                self._sizes.append(about.size)
+            else:
+                self.unreadable.append(f"{picture.name}: {about}")
+                if skips:
                     continue
-                pixels, facts, look = result
-                self.looks.append(look)
-                self.bytes += pixels.nbytes
-                self._kept.append(pixels if self.bytes <= keep_bytes else None)
-                self.facts.append(facts)
+                self.facts.append(None)
+                self.looks.append(near.NOTHING)
+                self._sizes.append((0, 0))
+            self._pictures.append(picture)
+            self.contents.append(found.content)
+            self._kept.add(picture, found.content, self._sizes[-1], found.pixels)
+        self._places = list(range(len(self._pictures)))
         self._describe()
 
     def _describe(self) -> None:
@@ -106,6 +90,7 @@ class Split:
         self.names = [picture.name for picture in self._pictures]
         self.labels = np.array([picture.label for picture in self._pictures], dtype=np.int64)
         self.keys = np.array([int(content[:16], 16) for content in self.contents], dtype=np.uint64)
+        self.sizes = np.array(self._sizes, dtype=np.int64).reshape(-1, 2)
         lines = zip(self.names, self.labels.tolist(), self.contents, strict=True)
         self.digest = digest([repr(self._reading), *(repr(line) for line in lines)])
 
@@ -113,9 +98,14 @@ class Split:
         return len(self.names)
 
     @property
+    def bytes(self) -> int:
+        """The size of all pictures, decoded."""
+        return int(3 * self.sizes.prod(1).sum())
+
+    @property
     def is_kept(self) -> bool:
-        """Whether all pictures are in memory, decoded."""
-        return all(pixels is not None for pixels in self._kept)
+        """Whether all pictures stay in memory, once they are decoded."""
+        return self._kept.keeps(self._places)
 
     @property
     def groups(self) -> list[str | None]:
@@ -125,31 +115,24 @@ class Split:
     def subset(self, indices: Iterable[int]) -> "Split":
         """Some of the pictures, in this order; what is decoded is shared, not decoded again."""
         found, places = copy.copy(self), list(indices)
-        for name in ("_pictures", "_kept", "contents", "facts", "looks"):
+        for name in ("_pictures", "_places", "_sizes", "contents", "facts", "looks"):
             values = getattr(self, name)
             setattr(found, name, [values[place] for place in places])
-        found.bytes = sum(pixels.nbytes for pixels in found._kept if pixels is not None)
         found._describe()
         return found
 
+    def decode(self) -> None:
+        """Decode, on all cores, the pictures that are kept and were not yet used.
+
+        Raises:
+            DataError: a file is no longer what it was.
+        """
+        self._kept.decode(self._places)
+
     def pixels(self, index: int) -> Pixels:
-        """One picture, decoded: shape (height, width, 3), 0..255."""
-        kept = self._kept[index]
-        return decode(self._pictures[index].read(), self._reading)[0] if kept is None else kept
+        """One picture, decoded: shape (height, width, 3), 0..255.
 
-    def _read_and_decode(self, picture: Picture) -> tuple[str, tuple[Pixels, Facts, Look] | str]:
-        """The SHA-256 of a file, and its pixels or the reason why it has none."""
-        content, result = read_and_decode(picture.read, self._reading)
-        if isinstance(result, str):
-            return sha256(content), result
-        return sha256(content), (*result, near.look(result[0]))
-
-
-def sha256(content: bytes) -> str:
-    """The SHA-256 of some bytes: 64 hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def digest(lines: Iterable[str]) -> str:
-    """One SHA-256 of several lines of text: 64 hexadecimal digits."""
-    return sha256(b"".join(line.encode() + b"\n" for line in lines))
+        Raises:
+            DataError: its file is no longer what it was.
+        """
+        return self._kept.pixels(self._places[index])

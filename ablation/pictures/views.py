@@ -91,7 +91,7 @@ def training_crops(
     """
     rows = []
     for index in map(int, indices):
-        height, width, _ = split.pixels(index).shape
+        height, width = split.sizes[index].tolist()
         rows.append(_crop(height, width, int(split.keys[index]), seed, epoch, config))
     return torch.tensor(rows, dtype=torch.int64)
 

@@ -86,8 +86,9 @@ class Views:
         self.are_resident = are_resident
         # Making views of decoded pictures takes 2 % of the training time on a CPU. A thread beside
         # the training would cost more, by holding up the threads that compute.
-        is_light = device.type == "cpu" and pictures.are_kept
-        self._ahead = Prefetcher(0 if is_light else min(8, os.cpu_count() or 1))
+        self._is_light = device.type == "cpu" and pictures.are_kept
+        self._decoded: set[str] = set()
+        self._ahead = Prefetcher(0 if self._is_light else min(8, os.cpu_count() or 1))
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
         train, seed = self.pictures.train, self.config.seed
@@ -95,6 +96,7 @@ class Views:
         make = views.training_crops if self.are_resident else self.augment.views
         tasks = [functools.partial(make, train, batch, seed, epoch, data) for batch in batches]
         ahead = self._ahead if self.augment.is_safe_in_threads else Prefetcher(0)
+        self._decode(train)
         made: Iterator[Tensor] = map(self._moved, ahead(tasks))
         if self.are_resident:
             indices = indices_on(self.device, batches)
@@ -148,7 +150,14 @@ class Views:
         return self._cache.get(key, make, _n_bytes)
 
     def _validation_views(self, split: Split, indices: tuple[int, ...]) -> Tensor:
+        self._decode(split)
         return views.validation_views(split, indices, self.config.data).to(self.device)
+
+    def _decode(self, split: Split) -> None:
+        """Decode all pictures of a split at once, before the first is used, where all are kept."""
+        if self._is_light and split.digest not in self._decoded:
+            split.decode()
+            self._decoded.add(split.digest)
 
     def _moved(self, values: Tensor) -> Tensor:
         """Values on the device. To a GPU they are copied in the background."""
@@ -171,9 +180,8 @@ def _fit_on_device(split: Split) -> bool:
     """Whether the pictures, padded to one size, take little more than they take in memory."""
     if not split.is_kept:
         return False
-    sizes = np.array([split.pixels(index).shape[:2] for index in range(len(split))])
-    pixels = int(sizes.max(0).prod())
-    if pixels > RESIDENT_PIXELS or sizes.max() > RESIDENT_SIDE:
+    pixels = int(split.sizes.max(0).prod())
+    if pixels > RESIDENT_PIXELS or split.sizes.max() > RESIDENT_SIDE:
         return False
     return 3 * pixels * len(split) <= 2 * split.bytes + 1e8
 

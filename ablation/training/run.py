@@ -100,7 +100,7 @@ def _claimed(asked: AskedRun, study: Study, work: Work) -> Claim:
 def _work(asked: AskedRun, cache: Cache) -> Work:
     """What a run that trains a network on pictures is to do."""
     config = preprocessing.filled(asked.config)
-    pictures = data.load(config.data, config.cache.pictures_gb, config.seed)
+    pictures = data.load(config.data, config.cache, config.seed)
     identity = _identify(asked.fingerprint, config, pictures)
     checkpoint = Checkpoint.of(identity, config.cache, Compute.of(config))
     return Work(config, identity, functools.partial(_do, config, pictures, cache, checkpoint))

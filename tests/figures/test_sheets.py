@@ -12,7 +12,8 @@ from ablation.figures import sheets
 from ablation.figures.canvas import GAP, HEAD, LINE, SIDE, thumbnail
 from ablation.pictures import views
 from ablation.pictures.augment import Augmentation
-from ablation.pictures.split import Picture, Split
+from ablation.pictures.describe import Picture
+from ablation.pictures.split import Split
 
 USUAL = Augmentation({"_target_": None})
 SETTINGS = DataConfig(

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from ablation.config import DataConfig
+from ablation.pictures.describe import Picture
 from ablation.pictures.download import fetch_archive
 from ablation.pictures.errors import DownloadError
-from ablation.pictures.split import Picture, Split
+from ablation.pictures.split import Split
 from tests.conftest import paint
 
 MakeFolder = Callable[..., Path]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablation.config import CacheConfig
 from ablation.pictures import data
 from tests.conftest import command, paint
 from tests.pictures.made_up import MakeFolder, class_only_in_val, folder_config
@@ -92,7 +93,7 @@ def test_copies_in_other_folds_are_told_however_they_are_divided(make_folder: Ma
     original = root / "red" / "000.png"
     for name in ("copy.png", "copy2.png"):
         (root / "red" / name).write_bytes(original.read_bytes())
-    found = data.folded(folder_config(root, folds=4), 1.0, range(4))
+    found = data.folded(folder_config(root, folds=4), CacheConfig(), range(4))
     told = "\n".join(found.lines())
     # Of three copies in four folds of two red pictures each, none is alone with the others.
     assert "3 pictures have copies in other folds" in told
@@ -101,5 +102,5 @@ def test_copies_in_other_folds_are_told_however_they_are_divided(make_folder: Ma
 
 def test_all_folds_are_checked_and_told_in_one_line(make_folder: MakeFolder) -> None:
     config = folder_config(make_folder({"train": 6, "val": 3}), folds=4)
-    found = data.folded(config, 1.0, range(4))
+    found = data.folded(config, CacheConfig(), range(4))
     assert found.summary() == "18 pictures in 4 folds, 2 classes"

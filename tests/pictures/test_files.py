@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,13 +67,13 @@ def test_a_folder_that_may_not_be_read_is_named(
     make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_folder({"train": 3, "val": 2})
-    listdir = os.listdir
+    scandir = os.scandir
 
-    def refuse(folder: Path) -> list[str]:
+    def refuse(folder: Path) -> Any:
         if Path(folder).name == "red":
             raise PermissionError(13, "Permission denied")
-        return listdir(folder)
+        return scandir(folder)
 
-    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataError, match=r"red: this folder can't be read \(Permission denied\)"):
         data.load(folder_config(root))

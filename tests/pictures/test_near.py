@@ -51,3 +51,23 @@ def test_other_pictures_and_copies_of_the_same_pixels_are_not_told(tmp_path: Pat
 )
 def test_a_picture_with_too_little_to_see_looks_like_no_other(pixels: np.ndarray) -> None:  # type: ignore[type-arg]
     assert near.look(pixels.astype(np.uint8)) == near.NOTHING
+
+
+def test_no_pair_that_is_alike_is_missed_and_the_nearest_is_told() -> None:
+    draws = np.random.default_rng(0)
+    ours = draws.integers(0, 2**63, (300, 2), dtype=np.uint64)
+    ours[5], ours[7], ours[200] = 0, ours[3], ours[3]
+    theirs = draws.integers(0, 2**63, (250, 2), dtype=np.uint64)
+    for at in range(200):
+        theirs[at] = ours[draws.integers(len(ours))]
+        for column in (0, 1):
+            for bit in draws.choice(64, draws.integers(0, 9), replace=False):
+                theirs[at, column] ^= np.uint64(1) << np.uint64(bit)
+    theirs[220] = 0
+    far = np.bitwise_count(theirs[:, None] ^ ours[None]).max(2)
+    far[:, ~ours.any(1)] = 255
+    far[~theirs.any(1)] = 255
+    wanted = [(int(of.argmin()), at) for at, of in enumerate(far) if of.min() <= near.MOST_BITS]
+    assert len(wanted) > 100
+    looks = [[(int(a), int(b)) for a, b in values] for values in (ours, theirs)]
+    assert near.alike(*looks) == wanted

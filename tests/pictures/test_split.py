@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ablation.config import CacheConfig
 from ablation.pictures import data
 from ablation.pictures.errors import DataError
 from tests.conftest import paint
@@ -13,8 +14,8 @@ def test_pixels_are_the_same_whether_they_are_kept_in_memory_or_not(
     make_folder: MakeFolder,
 ) -> None:
     root = make_folder({"train": 3, "val": 2})
-    kept = data.load(folder_config(root), keep_gb=1.0)
-    read = data.load(folder_config(root), keep_gb=0.0)
+    kept = data.load(folder_config(root), CacheConfig(pictures_gb=1.0))
+    read = data.load(folder_config(root), CacheConfig(pictures_gb=0.0))
     assert kept.digest == read.digest
     for index in range(6):
         np.testing.assert_array_equal(kept.train.pixels(index), read.train.pixels(index))
@@ -34,7 +35,7 @@ def test_the_digest_follows_the_contents(make_folder: MakeFolder) -> None:
     root = make_folder({"train": 3, "val": 2})
     before = data.load(folder_config(root)).digest
     paint(root / "train" / "red" / "000.png", (0, 0, 0), 1, (40, 40))
-    data._decoded.cache_clear()
+    data._described.cache_clear()
     assert data.load(folder_config(root)).digest != before
 
 

@@ -34,7 +34,7 @@ def test_a_view_follows_the_picture_and_not_its_place_in_the_folder(
 ) -> None:
     root = tmp_path / "pictures"
     (root / "train" / "blue" / "000.png").unlink()
-    data._decoded.cache_clear()
+    data._described.cache_clear()
     fewer = data.load(views_config(root)).train
     assert fewer.names[0] == split.names[1]
     same = views.training_view(split, 1, 0, 1, views_config())

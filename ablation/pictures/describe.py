@@ -1,0 +1,137 @@
+"""Reads and describes the files of pictures, as far as they are not known from before."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ablation import process
+from ablation.pictures import near
+from ablation.pictures.decode import Pixels, Reading, read_and_decode
+from ablation.pictures.hashes import sha256
+from ablation.pictures.index import Described, Index, Stamp
+
+#: Pictures that are read at once: their pixels are in memory together.
+AT_ONCE = 500
+#: Of more new pictures than this, processes read them: they take a second to start.
+MANY = 4000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture, not yet decoded.
+
+    Attributes:
+        name: its path below the root.
+        label: the index of its class.
+        read: returns the bytes of its file.
+        group: what it belongs to, such as a patient; pictures of one group are in one split.
+        path: of its file; None where it has none of its own.
+    """
+
+    name: str
+    label: int
+    read: Callable[[], bytes]
+    group: str | None = None
+    path: Path | None = None
+
+    @property
+    def place(self) -> str:
+        """The path of its file as text; empty where it has none of its own."""
+        return str(self.path) if self.path else ""
+
+    @classmethod
+    def of_file(cls, name: str, label: int, path: Path, group: str | None = None) -> "Picture":
+        """A picture that is a file."""
+        return cls(name, label, path.read_bytes, group, path)
+
+
+class Found(NamedTuple):
+    """What was found of a picture.
+
+    Attributes:
+        content: the SHA-256 of its file.
+        about: its description, or why it has none.
+        pixels: decoded, where it was not known from before.
+    """
+
+    content: str
+    about: Described | str
+    pixels: Pixels | None
+
+
+#: Of each picture of a part: the stamp of its file, where it has one, and what was found.
+Read = list[tuple[Stamp | None, Found]]
+
+
+def describe(
+    pictures: Sequence[Picture], reading: Reading, index: Index | None = None
+) -> Iterator[Found]:
+    """What each picture is, in their order; what is new is entered in the index as it comes.
+
+    Args:
+        pictures: that are described.
+        reading: how the values in a file become pixels.
+        index: what is known from before.
+    """
+    known = index.known([one.path for one in pictures if one.path]) if index else {}
+    new = [one for one in pictures if one.place not in known]
+    read = _read_all(new, reading, index)
+    for one in pictures:
+        about = known.get(one.place)
+        yield next(read) if about is None else Found(about.content, about, None)
+
+
+def _read_all(
+    pictures: Sequence[Picture], reading: Reading, index: Index | None
+) -> Iterator[Found]:
+    """Read pictures, part by part, and enter them in the index; on all cores."""
+    parts = [pictures[first : first + AT_ONCE] for first in range(0, len(pictures), AT_ONCE)]
+    are_files = all(one.path for one in pictures)
+    in_parts = _in_processes if are_files and len(pictures) > MANY else _in_threads
+    for part, read in zip(parts, in_parts(parts, reading), strict=True):
+        if index:
+            index.enter(
+                {
+                    one.place: (stamp, found.about)
+                    for one, (stamp, found) in zip(part, read, strict=True)
+                    if stamp and isinstance(found.about, Described)
+                }
+            )
+        yield from (found for _, found in read)
+
+
+def _in_threads(parts: Sequence[Sequence[Picture]], reading: Reading) -> Iterator[Read]:
+    with ThreadPoolExecutor() as threads:
+        for part in parts:
+            yield list(process.results(threads, lambda one: _read(one, reading), part))
+
+
+def _in_processes(parts: Sequence[Sequence[Picture]], reading: Reading) -> Iterator[Read]:
+    """Without the pixels. Threads would wait for each other: half of the work is Python's."""
+    from joblib import Parallel, delayed
+
+    pool = Parallel(n_jobs=os.cpu_count(), return_as="generator", batch_size=1)
+    yield from pool(delayed(_described)(part, reading) for part in parts)
+
+
+def _described(part: Sequence[Picture], reading: Reading) -> Read:
+    read = [_read(one, reading) for one in part]
+    return [(stamp, found._replace(pixels=None)) for stamp, found in read]
+
+
+def _read(picture: Picture, reading: Reading) -> tuple[Stamp | None, Found]:
+    """Read and describe a picture; the stamp of its file is taken before."""
+    try:
+        stamp = Stamp.of(picture.path) if picture.path else None
+    except OSError:
+        stamp = None  # Reading it tells why.
+    content, result = read_and_decode(picture.read, reading)
+    digest = sha256(content)
+    if isinstance(result, str):
+        return None, Found(digest, result, None)
+    pixels, facts = result
+    size = pixels.shape[0], pixels.shape[1]
+    return stamp, Found(digest, Described(digest, size, facts, near.look(pixels)), pixels)

@@ -95,7 +95,7 @@ class CacheConfig:
     folder: str | None = setting(None, result=False)
     features: bool = setting(True, result=False)
     features_gb: float = setting(10.0, above=0, result=False)
-    pictures_gb: float = setting(2.0, least=0, result=False)
+    pictures_gb: float = setting(1.0, least=0, result=False)
     memory_gb: float = setting(2.0, least=0, result=False)
     checkpoint_seconds: float = setting(30.0, least=0, result=False)
 

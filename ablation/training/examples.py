@@ -11,8 +11,9 @@ from ablation.network.device import Compute
 from ablation.network.transfer import Parts
 from ablation.pictures.data import Pictures
 from ablation.training.cache import Cache
-from ablation.training.features import Features, Store
+from ablation.training.features import Features
 from ablation.training.inputs import Inputs, Views
+from ablation.training.stored import Store
 
 
 @dataclass(frozen=True)

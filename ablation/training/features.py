@@ -1,20 +1,15 @@
 """Features of a frozen trunk, computed once and kept on disk for every run that needs them."""
 
 import functools
-import hashlib
-import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ablation import targets
-from ablation.config import CacheConfig, Config, ModelConfig, cache_folder
+from ablation.config import Config, ModelConfig
 from ablation.network.cpu.fold import fold
 from ablation.network.device import Compute
 from ablation.network.transfer import Parts
@@ -24,18 +19,21 @@ from ablation.pictures.data import VIEW_SETTINGS
 from ablation.targets import TARGET
 from ablation.training.batches import Indices, indices_on
 from ablation.training.inputs import Views, evaluation_batches
+from ablation.training.stored import Store, Stored
+
+#: The most features that are held in memory at once, as a share of `cache.memory_gb`.
+AT_ONCE = 0.25
 
 
 class Features:
     """Features of views: the outputs of the frozen part, computed once and stored.
 
     They depend on weights, picture, seed and epoch alone. Without a store they are computed batch
-    by batch, as a plain training loop does.
+    by batch, as a plain training loop does. Of those that are too many to be held in memory, a
+    batch is read when it is used.
     """
 
-    def __init__(
-        self, source: Views, parts: Parts, store: "Store | None", compute: Compute
-    ) -> None:
+    def __init__(self, source: Views, parts: Parts, store: Store | None, compute: Compute) -> None:
         """
         Args:
             source: the views.
@@ -48,44 +46,59 @@ class Features:
         self._for_inference: nn.Module | None = None
         self._compute = compute
         self._store = store
+        self._most_at_once = AT_ONCE * source.config.cache.memory_gb * 1e9
         self._identity = _identity(source, parts, compute)
 
     def training(self, epoch: int, batches: Sequence[Indices]) -> Iterator[Tensor]:
-        if self._store is None:
-            yield from self._outputs(self._source.training(epoch, batches))
-            return
         config = self._source.config
         every = np.arange(len(self._source.pictures.train))
         parts = evaluation_batches(every, self._source.device)
-        features = self._features(
+        stored = self._stored(
             {"split": "train", "seed": config.seed, "epoch": epoch, **_augmented(config)},
+            len(every),
             functools.partial(self._source.training, epoch, parts),
         )
-        for indices in indices_on(features.device, batches):
-            yield features[indices]
+        if stored is None:
+            yield from self._outputs(self._source.training(epoch, batches))
+        elif stored.n_bytes <= self._most_at_once:
+            features = stored.all().to(self._source.device)
+            for indices in indices_on(features.device, batches):
+                yield features[indices]
+        else:
+            for batch in batches:
+                yield stored.rows(batch).to(self._source.device)
 
     def evaluation(self, name: str) -> Iterator[Tensor]:
-        if self._store is None:
-            yield from self._outputs(self._source.evaluation(name))
-            return
-        yield self._features({"split": name}, lambda: self._source.evaluation(name))
+        make = functools.partial(self._source.evaluation, name)
+        n = len(self._source.pictures.splits[name])
+        yield from self._in_order({"split": name}, n, make)
 
     def sample(self, indices: Indices) -> Iterator[Tensor]:
-        if self._store is None:
-            yield from self._outputs(self._source.sample(indices))
-            return
         part = {"split": "train", "as": "val", "sample": indices.tolist()}
-        yield self._features(part, lambda: self._source.sample(indices))
+        make = functools.partial(self._source.sample, indices)
+        yield from self._in_order(part, len(indices), make)
 
-    def _features(self, part: dict[str, object], batches: Callable[[], Iterator[Tensor]]) -> Tensor:
-        """The features of a part of the pictures, from the store or computed and stored."""
-        assert self._store is not None
+    def _in_order(
+        self, part: dict[str, object], n: int, make: Callable[[], Iterator[Tensor]]
+    ) -> Iterator[Tensor]:
+        stored = self._stored(part, n, make)
+        if stored is None:
+            yield from self._outputs(make())
+        elif stored.n_bytes <= self._most_at_once:
+            yield stored.all().to(self._source.device)
+        else:
+            for batch in evaluation_batches(np.arange(n), self._source.device):
+                yield stored.rows(batch).to(self._source.device)
+
+    def _stored(
+        self, part: dict[str, object], n: int, make: Callable[[], Iterator[Tensor]]
+    ) -> Stored | None:
+        """The features of n pictures, computed and stored where they were not; None where they
+        can't be."""
+        if self._store is None:
+            return None
         key = self._store.key({**self._identity, **part})
-        features = self._store.read(key)
-        if features is None:
-            features = torch.cat([output.cpu() for output in self._outputs(batches())])
-            self._store.write(key, features)
-        return features.to(self._source.device)
+        return self._store.read(key) or self._store.write(key, n, self._outputs(make()))
 
     def _outputs(self, batches: Iterator[Tensor]) -> Iterator[Tensor]:
         for batch in batches:
@@ -136,65 +149,3 @@ def _network(model: ModelConfig) -> str:
     if not model.own:
         return repr(model.name)
     return repr({**model.own, "source": targets.source_digest(model.own[TARGET])})
-
-
-class Store:
-    """Tensors on disk, each named by the digest of what it is made from.
-
-    Processes may write at the same time: a file appears complete, by a rename, and two writers of
-    one key write the same. When the limit is passed, the least recently used files are deleted.
-    """
-
-    def __init__(self, cache: CacheConfig) -> None:
-        self.folder = cache_folder(cache) / "features"
-        self._limit = cache.features_gb * 1e9
-
-    @staticmethod
-    def key(identity: dict[str, object]) -> str:
-        """The key of a tensor: 32 hexadecimal digits.
-
-        Args:
-            identity: what the tensor is made from, as values that JSON can hold.
-        """
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-
-    def read(self, key: str) -> Tensor | None:
-        """The tensor of a key; None where it is not stored or its file is damaged."""
-        from safetensors.torch import load_file
-
-        path = self._path(key)
-        try:
-            features = load_file(path)["features"]
-            os.utime(path)
-        except FileNotFoundError:
-            return None
-        # A damaged file is deleted; what it held is computed again.
-        except Exception:
-            path.unlink(missing_ok=True)
-            return None
-        return features
-
-    def write(self, key: str, features: Tensor) -> None:
-        """Store a tensor. On a full or read-only disk nothing is stored, and the run goes on."""
-        from safetensors.torch import save
-
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as part:
-                part.write(save({"features": features.contiguous()}))
-            os.replace(part.name, self._path(key))
-            self._prune()
-        except OSError:
-            return
-
-    def _path(self, key: str) -> Path:
-        return self.folder / f"{key}.safetensors"
-
-    def _prune(self) -> None:
-        files = [(path, path.stat()) for path in self.folder.glob("*.safetensors")]
-        total = sum(stat.st_size for _, stat in files)
-        for path, stat in sorted(files, key=lambda item: item[1].st_mtime):
-            if total <= self._limit:
-                return
-            path.unlink(missing_ok=True)
-            total -= stat.st_size

@@ -12,6 +12,7 @@ from ablation.pictures import data
 from ablation.training import features, learn
 from ablation.training.cache import Cache
 from ablation.training.examples import examples_of
+from ablation.training.stored import Store
 from tests.training.small import COMPUTE, built, small, trained
 
 
@@ -26,7 +27,7 @@ def test_features_are_found_under_the_names_that_earlier_versions_gave_them() ->
     assert isinstance(examples.inputs, features.Features)
     identity = {**examples.inputs._identity, "below": "d", "pictures": "p"}
     identity["arithmetic"] = ["torch.float32", "cpu", "2.0"]
-    key = features.Store.key({**identity, "split": "train", "seed": 0, "epoch": 1})
+    key = Store.key({**identity, "split": "train", "seed": 0, "epoch": 1})
     assert key == "9721969b2848a86ee516416cdb512bd6"
 
 
@@ -103,10 +104,28 @@ def test_what_a_run_knows_of_training_pictures_is_shared_where_the_trunk_is_froz
         np.testing.assert_allclose(other.validation, known[0].validation, atol=1e-3)
 
 
+def test_a_training_on_features_that_are_too_many_for_memory_is_the_same(tmp_path: Path) -> None:
+    histories = []
+    for memory_gb in (2.0, 1e-6):
+        folder = tmp_path / str(memory_gb)
+        config = small("transfer=frozen", f"cache.folder={folder}", f"cache.memory_gb={memory_gb}")
+        histories.append([row["val/loss"] for row in trained(config)[2].history])
+        assert list(folder.glob("features/*.safetensors"))
+    assert histories[0] == histories[1]
+
+
+def test_features_beyond_the_limit_on_disk_are_not_kept(tmp_path: Path) -> None:
+    limit = f"cache.features_gb={1e-7}"
+    _, _, result, _ = trained(small("transfer=frozen", f"cache.folder={tmp_path}", limit))
+    _, _, plain, _ = trained(small("transfer=frozen", "cache.features=false"))
+    assert not list(tmp_path.glob("features/*"))
+    assert result.best_val_accuracy == plain.best_val_accuracy
+
+
 def test_the_feature_store_keeps_to_its_limit_and_drops_the_oldest(tmp_path: Path) -> None:
-    store = features.Store(CacheConfig(folder=str(tmp_path), features_gb=10e-6))
+    store = Store(CacheConfig(folder=str(tmp_path), features_gb=10e-6))
     for index in range(5):
-        store.write(f"key{index}", torch.zeros(1000))
+        store.write(f"key{index}", 1000, iter([torch.zeros(400), torch.zeros(600)]))
         os.utime(tmp_path / "features" / f"key{index}.safetensors", (index, index))
         if index == 1:
             assert store.read("key0") is not None  # used again, so key1 is now the oldest
@@ -114,9 +133,25 @@ def test_the_feature_store_keeps_to_its_limit_and_drops_the_oldest(tmp_path: Pat
 
 
 def test_a_damaged_feature_file_is_made_again(tmp_path: Path) -> None:
-    store = features.Store(CacheConfig(folder=str(tmp_path)))
-    store.write("key", torch.ones(3))
+    store = Store(CacheConfig(folder=str(tmp_path)))
+    store.write("key", 3, iter([torch.ones(3)]))
     (tmp_path / "features" / "key.safetensors").write_bytes(b"damaged")
     assert store.read("key") is None
-    store.write("key", torch.ones(3))
-    assert torch.equal(store.read("key"), torch.ones(3))  # type: ignore[arg-type]
+    store.write("key", 3, iter([torch.ones(3)]))
+    stored = store.read("key")
+    assert stored is not None
+    assert torch.equal(stored.all(), torch.ones(3))
+
+
+def test_rows_of_a_stored_tensor_are_read_as_safetensors_reads_them(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    store = Store(CacheConfig(folder=str(tmp_path)))
+    values = torch.randn(10, 3, 2, 2)
+    stored = store.write("key", 10, iter(values.split(4)))
+    assert stored is not None
+    for path in (tmp_path / "features").iterdir():
+        assert torch.equal(load_file(path)["features"], values)
+        path.unlink()  # As another process does whose limit is passed.
+    assert torch.equal(stored.rows(np.array([7, 0, 7])), values[[7, 0, 7]])
+    assert torch.equal(stored.all(), values)

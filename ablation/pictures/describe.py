@@ -1,7 +1,7 @@
 """Reads and describes the files of pictures, as far as they are not known from before."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,10 @@ from ablation.pictures.decode import Pixels, Reading, read_and_decode
 from ablation.pictures.hashes import sha256
 from ablation.pictures.index import Described, Index, Stamp
 
-#: Pictures that are read at once: their pixels are in memory together.
+#: Pictures that are entered in the index together.
 AT_ONCE = 500
+#: Seconds after which processes end that have nothing more to read.
+IDLE_SECONDS = 5
 #: Of more new pictures than this, processes read them: they take a second to start.
 MANY = 4000
 
@@ -62,8 +64,8 @@ class Found(NamedTuple):
     pixels: Pixels | None
 
 
-#: Of each picture of a part: the stamp of its file, where it has one, and what was found.
-Read = list[tuple[Stamp | None, Found]]
+#: The stamp of a picture's file, where it has one, and what was found.
+Read = tuple[Stamp | None, Found]
 
 
 def describe(
@@ -92,37 +94,41 @@ def _read_all(
     are_files = all(one.path for one in pictures)
     in_parts = _in_processes if are_files and len(pictures) > MANY else _in_threads
     for part, read in zip(parts, in_parts(parts, reading), strict=True):
-        if index:
-            index.enter(
-                {
-                    one.place: (stamp, found.about)
-                    for one, (stamp, found) in zip(part, read, strict=True)
-                    if stamp and isinstance(found.about, Described)
-                }
-            )
-        yield from (found for _, found in read)
+        entered: dict[str, tuple[Stamp, Described]] = {}
+        for one, (stamp, found) in zip(part, read, strict=True):
+            if stamp and isinstance(found.about, Described):
+                entered[one.place] = stamp, found.about
+            # Before the last is given away: nobody need ask for more.
+            if index and one is part[-1]:
+                index.enter(entered)
+            yield found
 
 
-def _in_threads(parts: Sequence[Sequence[Picture]], reading: Reading) -> Iterator[Read]:
+def _in_threads(parts: Sequence[Sequence[Picture]], reading: Reading) -> Iterator[Iterable[Read]]:
     with ThreadPoolExecutor() as threads:
         for part in parts:
-            yield list(process.results(threads, lambda one: _read(one, reading), part))
+            yield process.results(threads, lambda one: _read(one, reading), part)
 
 
-def _in_processes(parts: Sequence[Sequence[Picture]], reading: Reading) -> Iterator[Read]:
+def _in_processes(parts: Sequence[Sequence[Picture]], reading: Reading) -> Iterator[Iterable[Read]]:
     """Without the pixels. Threads would wait for each other: half of the work is Python's."""
     from joblib import Parallel, delayed
 
-    pool = Parallel(n_jobs=os.cpu_count(), return_as="generator", batch_size=1)
+    pool = Parallel(
+        n_jobs=os.cpu_count(), return_as="generator", batch_size=1, idle_worker_timeout=IDLE_SECONDS
+    )
     yield from pool(delayed(_described)(part, reading) for part in parts)
 
 
-def _described(part: Sequence[Picture], reading: Reading) -> Read:
-    read = [_read(one, reading) for one in part]
-    return [(stamp, found._replace(pixels=None)) for stamp, found in read]
+def _described(part: Sequence[Picture], reading: Reading) -> list[Read]:
+    return [_without_pixels(*_read(one, reading)) for one in part]
 
 
-def _read(picture: Picture, reading: Reading) -> tuple[Stamp | None, Found]:
+def _without_pixels(stamp: Stamp | None, found: Found) -> Read:
+    return stamp, found._replace(pixels=None)
+
+
+def _read(picture: Picture, reading: Reading) -> Read:
     """Read and describe a picture; the stamp of its file is taken before."""
     try:
         stamp = Stamp.of(picture.path) if picture.path else None

@@ -168,7 +168,12 @@ def _files(folder: Path, above: tuple[str, ...]) -> Iterator[tuple[Path, bool]]:
         return
     for entry in _scanned(folder):
         path = folder / entry.name
-        if entry.is_dir():
+        if entry.is_symlink():
+            # An entry's own methods fail on a link to itself.
+            is_folder, is_readable = path.is_dir(), path.is_file() or not path.exists()
+        else:
+            is_folder, is_readable = entry.is_dir(), entry.is_file()
+        if is_folder:
             yield from _files(path, (*above, real))
         else:
-            yield path, entry.is_file() or entry.is_symlink()
+            yield path, is_readable

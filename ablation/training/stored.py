@@ -1,5 +1,6 @@
 """Features on disk, each file named by the digest of what it is made from."""
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -9,7 +10,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 import torch
@@ -127,11 +128,10 @@ class Store:
             return None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as part:
-                part.write(_header(shape))
+            with _complete(self._path(key)) as file:
+                file.write(_header(shape))
                 for batch in itertools.chain([first], batches):
-                    part.write(batch.cpu().contiguous().numpy().data)
-            os.replace(part.name, self._path(key))
+                    file.write(batch.cpu().contiguous().numpy().data)
             self._prune()
         except OSError:
             return None
@@ -148,6 +148,18 @@ class Store:
                 return
             path.unlink(missing_ok=True)
             total -= stat.st_size
+
+
+@contextlib.contextmanager
+def _complete(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears under its name when all is written; nothing is left of a part."""
+    with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+        try:
+            yield part
+        except BaseException:
+            os.unlink(part.name)
+            raise
+    os.replace(part.name, path)
 
 
 def _header(shape: tuple[int, ...]) -> bytes:

@@ -77,3 +77,20 @@ def test_a_folder_that_may_not_be_read_is_named(
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataError, match=r"red: this folder can't be read \(Permission denied\)"):
         data.load(folder_config(root))
+
+
+def test_links_are_followed_and_those_to_nothing_are_named(make_folder: MakeFolder) -> None:
+    root = make_folder({"train": 3, "val": 2})
+    red = root / "train" / "red"
+    os.mkfifo(root / "pipe")
+    (red / "waits.png").symlink_to(root / "pipe")
+    assert data.load(folder_config(root)).notes == (
+        "not read: 1 .png (such as train/red/waits.png)",
+    )
+    (red / "itself.png").symlink_to("itself.png")
+    (red / "lost.png").symlink_to("nowhere.png")
+    data._described.cache_clear()
+    with pytest.raises(DataError, match="2 pictures can't be read") as raised:
+        data.load(folder_config(root))
+    assert "train/red/itself.png: Too many levels" in str(raised.value)
+    assert "train/red/lost.png: No such file" in str(raised.value)

@@ -1,6 +1,8 @@
 """What is known of picture files from before: taken as it was, and never where a file changed."""
 
 import os
+import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +129,31 @@ def test_processes_find_what_threads_find(
     assert [split.facts for split in again.splits.values()] == [
         split.facts for split in first.splits.values()
     ]
+
+
+def test_pixels_that_are_not_kept_are_not_in_memory_together(
+    make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder({"train": 60, "val": 2})
+    made: list[weakref.ref[object]] = []
+    most = 0
+    read = describe._read
+
+    def reads(picture: describe.Picture, reading: object) -> object:
+        nonlocal most
+        time.sleep(0.02)  # Longer than it takes to use one.
+        stamp, found = read(picture, reading)  # type: ignore[arg-type]
+        made.append(weakref.ref(found.pixels))
+        most = max(most, sum(one() is not None for one in made))
+        return stamp, found
+
+    monkeypatch.setattr(describe, "_read", reads)
+    cache = CacheConfig(folder=str(tmp_path / "cache"), pictures_gb=0)
+    data._described.cache_clear()
+    data.load(folder_config(root), cache)
+    assert 0 < most <= 2 * (os.cpu_count() or 1) + 10
+    made.clear()
+    most = 0
+    pictures = [describe.Picture.of_file(path.name, 0, path) for path in root.rglob("*.png")]
+    assert len(describe._described(pictures, describe.Reading())) == len(pictures) == 124
+    assert most <= 2

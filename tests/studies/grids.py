@@ -1,7 +1,7 @@
 """Simulated grids of cells with known truth: do all claims of a report keep their word?
 
-Run as `python -m tests.studies.grids` from the repository's root. It takes about two hours on
-two cores and writes `results/calibration/grids.csv` and `GRIDS.md`.
+Run as `python -m tests.studies.grids` from the repository's root. It takes half an hour to
+two hours on two cores and writes `results/calibration/grids.csv` and `GRIDS.md`.
 
 A grid has factors as studies have them: `transfer`, whose levels are the arms, `reg`, and in larger
 grids an optimizer without any effect. Each picture has a difficulty that all cells share and one of

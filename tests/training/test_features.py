@@ -1,6 +1,7 @@
 """Features that are computed once and shared change nothing, and keep to their limit."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -155,3 +156,14 @@ def test_rows_of_a_stored_tensor_are_read_as_safetensors_reads_them(tmp_path: Pa
         path.unlink()  # As another process does whose limit is passed.
     assert torch.equal(stored.rows(np.array([7, 0, 7])), values[[7, 0, 7]])
     assert torch.equal(stored.all(), values)
+
+
+def test_nothing_is_left_of_features_that_were_cut_off(tmp_path: Path) -> None:
+    def cut_off() -> Iterator[torch.Tensor]:
+        yield torch.ones(2)
+        raise KeyboardInterrupt
+
+    store = Store(CacheConfig(folder=str(tmp_path)))
+    with pytest.raises(KeyboardInterrupt):
+        store.write("key", 4, cut_off())
+    assert not list((tmp_path / "features").iterdir())

@@ -36,6 +36,17 @@ def test_the_scores_are_those_of_scikit_learn() -> None:
     assert list(found.recall.values()) == recall.tolist()
 
 
+def test_equal_probabilities_count_half_in_an_area_and_a_class_without_pictures_not_at_all() -> None:
+    made = said()
+    assert made.probabilities is not None
+    rounded = np.round(np.column_stack([made.probabilities, np.zeros(len(made.labels))]), 1)
+    labels = np.array([int(label[-1]) for label in made.labels])
+    names = [f"class {at}" for at in range(5)]
+    coarse = predictions.of(list(made.pictures), labels, names, rounded.astype(np.float32))
+    areas = [metrics.roc_auc_score(labels == at, rounded[:, at]) for at in range(4)]
+    assert of_run(coarse).auroc == pytest.approx(np.mean(areas), abs=1e-12)
+
+
 def test_the_brier_score_is_the_squared_error_over_all_classes() -> None:
     made = said(n_classes=2)
     assert made.probabilities is not None

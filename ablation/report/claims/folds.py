@@ -36,6 +36,11 @@ from ablation.report.claims.two_way import (
     picture_freedom,
 )
 
+#: How far below 0 the runs' part of the variance of a mean may be estimated, as a share of the
+#: pictures' part. The estimate is unbiased. Were it cut at 0, intervals would be too long where the
+#: runs differ little by chance; were it not cut, some would be far too short.
+LOWEST = -0.15
+
 Floats = NDArray[np.float64]
 Folds = NDArray[np.int64]
 
@@ -107,14 +112,15 @@ def cross_validated(
         between, freedom = _with_expected(between, within, n_folds - 1, expected)
     if not known_size:
         between = SKEWED_RUNS * between
-    beyond = np.maximum(between - within, 0)
-    common = 1 - _independent_share(tables, n_folds, beyond)
+    beyond = between - within
+    common = 1 - _independent_share(tables, n_folds, np.maximum(beyond, 0))
     scale = 1 / (n_divisions * n_folds) + common / (n_folds - 1)
-    variance = np.maximum(of_all + scale * beyond, TINY)
+    variance = np.maximum(of_all + np.maximum(scale * beyond, LOWEST * of_all), TINY)
+    of_runs = np.minimum(np.maximum(scale * beyond, 0), variance)
     sources = Sources(
-        seed_share=scale * beyond / variance,
+        seed_share=of_runs / variance,
         seed_freedom=freedom,
-        picture_ratio=of_all / variance,
+        picture_ratio=np.minimum(of_all / variance, 1),
         picture_freedom=picture_freedom(deviations, n_differing, known_size),
     )
     answers = n_divisions * n_augmented
@@ -123,7 +129,7 @@ def cross_validated(
         error=np.sqrt(variance),
         sources=sources,
         # In the units of one answer, as those of plain runs.
-        mean_squares=(answers * scale * beyond, answers * of_all, np.zeros(len(tables))),
+        mean_squares=(answers * of_runs, answers * of_all, np.zeros(len(tables))),
         n_seeds=n_divisions,
         n_pictures=n_augmented,
     )

@@ -172,16 +172,13 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         n_runs=sweepers.n_trials(base) if is_adaptive else len(runs),
         way=way(base.hydra, is_sweep=is_sweep),
         configs=configs,
-        notes=(
-            *overrides.repeated(words),
-            *unused.notes(given, configs, is_sweep=is_sweep),
-            *(designs.notes(base.design, grids, base.report.nuisance) if is_sweep else ()),
-        ),
+        notes=(*overrides.repeated(words), *unused.notes(given, configs, is_sweep=is_sweep)),
         auto=auto,
     )
     if grids == (axes,):
         return asked
-    return _in_parts(asked, by_grid, grids, fixed)
+    told = designs.notes(base.design, grids, base.report.nuisance)
+    return _in_parts(replace(asked, notes=(*asked.notes, *told)), by_grid, grids, fixed)
 
 
 def _in_parts(

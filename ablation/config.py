@@ -112,7 +112,7 @@ class ReportConfig:
 #: What a report can be asked to compare, beside a person's own function.
 REPORT_METRICS = ("accuracy", "balanced_accuracy", "log_loss", "brier", "score")
 #: Which cells of a grid are trained; see `study.designs`.
-DESIGNS = ("full", "one_at_a_time", "leave_one_out", "add_one_in")
+DESIGNS = ("full", "one_at_a_time", "leave_one_out", "add_one_in", "fractional")
 
 
 @dataclass
@@ -133,6 +133,7 @@ class Config:
     report: ReportConfig = field(default_factory=ReportConfig)
     study: str | None = setting(None, result=False)
     design: str = setting("full", choices=DESIGNS, result=False)
+    design_resolution: int | None = setting(None, least=3, most=5, result=False)
     skip: list[Any] = setting([], result=False)
     zip: list[Any] = setting([], result=False)
     seed: int = setting(0, least=0, most=MOST_SEED)

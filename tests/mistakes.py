@@ -174,6 +174,7 @@ MISTAKES = (
     Mistake("reg=l1 reg.l2=0.1", "reg.l2"),
     # Designs, reports and stores
     Mistake("-m transfer=full,frozen reg=l1,l2 design=half", "design"),
+    Mistake("-m transfer=full,frozen reg=l1,l2 design=fractional", "three factors"),
     Mistake("-m transfer=full,frozen 'skip=[{tranfer:full}]'", "tranfer"),
     Mistake("-m transfer=full,frozen report.baseline.transfer=scratch", "report.baseline.transfer"),
     Mistake("-m transfer=full,frozen report.metric=acuracy", "report.metric"),

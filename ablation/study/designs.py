@@ -1,11 +1,14 @@
 """Which cells of a grid are trained: all of them, some, or each axis's levels one at a time.
 
-In every design but the full one the first level of each axis makes the centre, and every other
-cell differs from the centre in one axis: a recipe of which each part is left out, or a plain run to
-which each part is added. As many runs as levels, not as products; interactions are not seen.
+The first level of each axis makes the centre, which every design has. Where one level is changed at
+a time, every other cell differs from the centre in one axis: a recipe of which each part is left
+out, or a plain run to which each part is added. As many runs as levels, not as products;
+interactions are not seen. In a fraction half of the cells have each level of each axis, so that all
+cells say something about every one of them; `fractions` says what it can't tell apart.
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,13 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from ablation.config import DESIGNS
 from ablation.errors import ConfigError, nearest
-from ablation.study import overrides, rounds
+from ablation.study import fractions, overrides, rounds
 
 #: The value on each axis that is compared.
 Cell = tuple[str, ...]
 
-#: What all but the full design are; their names say how they are meant.
-FULL, *ONE_AT_A_TIME = DESIGNS
+#: The first of the designs, and the last; all others change one factor at a time, and their names
+#: say how they are meant.
+FULL, *_, FRACTIONAL = DESIGNS
 
 
 def asked_for(
@@ -32,9 +36,40 @@ def asked_for(
         axes: what is swept → its values, in order.
 
     Raises:
-        ConfigError: the design or a rule does not fit what is swept.
+        ConfigError: the design or a rule does not fit what is swept, or there are too many runs.
     """
-    return tuple(grids(axes, base.design, *_rules(base)))
+    if base.design == FULL:
+        _refuse_many([axes])
+    rules = *_rules(base), base.design_resolution, base.report.nuisance
+    found = tuple(grids(axes, base.design, *rules))
+    _refuse_many(found)
+    return found
+
+
+def _refuse_many(parts: Sequence[Mapping[str, Sequence[str]]]) -> None:
+    most = overrides.MOST_RUNS
+    if sum(math.prod(map(len, part.values())) for part in parts) > most:
+        raise ConfigError(f"{', '.join(parts[0])}: more than {most:,} runs together")
+
+
+def notes(
+    design: str, parts: Sequence[Mapping[str, tuple[str, ...]]], searched: Sequence[str]
+) -> Iterator[str]:
+    """What a person should know of a design before the runs.
+
+    Args:
+        design: one of `DESIGNS`.
+        parts: the full grids that it comes to.
+        searched: axes that are searched in each cell, not compared.
+    """
+    if design != FRACTIONAL:
+        return
+    names = [axis for axis in parts[0] if axis != "seed" and axis.lstrip("+") not in searched]
+    cells = [cell for part in parts for cell in itertools.product(*(part[axis] for axis in names))]
+    found = fractions.fraction_of(cells, [axis.lstrip("+") for axis in names])
+    if found is None or found.n_missing:
+        raise AssertionError(f"not a fraction: {cells}")
+    yield f"design={FRACTIONAL}: {fractions.told(found)}"
 
 
 def _rules(base: DictConfig) -> tuple[list[dict[str, Any]], list[list[str]]]:
@@ -57,6 +92,8 @@ def grids(
     design: str,
     skip: Sequence[Mapping[str, Any]] = (),
     zipped: Sequence[Sequence[str]] = (),
+    resolution: int | None = None,
+    searched: Sequence[str] = (),
 ) -> Iterator[Mapping[str, tuple[str, ...]]]:
     """A design as full grids without overlap, which is what Hydra sweeps; the centre in the first.
 
@@ -65,25 +102,41 @@ def grids(
         design: one of `DESIGNS`.
         skip: rules, each axis → a value or several; a cell that fits all of a rule is left out.
         zipped: groups of axes, whose first values go together, then their second ones, and so on.
+        resolution: that a fraction has at least; None for the usual one.
+        searched: axes of which each cell of a fraction has all values, since they are not compared.
 
     Raises:
-        ConfigError: fewer than two axes vary, a recipe's part has more than two levels, or a rule
-            names what is not swept, or leaves nothing.
+        ConfigError: too few axes vary, a part has more than two levels, or a rule names what is
+            not swept, leaves nothing, or leaves out cells of a fraction.
     """
     whole = {axis: tuple(values) for axis, values in axes.items()}
     if design == FULL and not skip and not zipped:
         yield whole
         return
-    compared = {axis: values for axis, values in whole.items() if axis != "seed"}
-    if design == FULL:
-        cells = set(itertools.product(*compared.values()))
-    else:
-        _refuse(compared, design)
-        cells = _one_at_a_time(compared)
-    cells = _together(cells, compared, zipped)
+    crossed = {"seed", *(searched if design == FRACTIONAL else ())}
+    compared = {axis: values for axis, values in whole.items() if axis.lstrip("+") not in crossed}
+    designed = _cells(compared, design, resolution)
+    cells = _together(designed, compared, zipped)
     cells = _without(cells, compared, skip)
+    if design == FRACTIONAL and len(cells) < len(designed):
+        raise ConfigError(
+            f"design={design}: skip and zip would leave {len(cells)} of its {len(designed)} cells, "
+            "which would no longer be balanced; leave them out, or design=full"
+        )
     for grid in rounds.products(cells, compared):
-        yield {axis: whole["seed"] if axis == "seed" else grid[axis] for axis in axes}
+        yield {axis: grid.get(axis, whole[axis]) for axis in axes}
+
+
+def _cells(
+    compared: Mapping[str, tuple[str, ...]], design: str, resolution: int | None
+) -> set[Cell]:
+    if design == FULL:
+        return set(itertools.product(*compared.values()))
+    _refuse(compared, design)
+    if design != FRACTIONAL:
+        return _one_at_a_time(compared)
+    signs = fractions.signs(len(compared), resolution)
+    return set(fractions.levels(signs, list(compared.values())))
 
 
 def _one_at_a_time(compared: Mapping[str, tuple[str, ...]]) -> set[Cell]:
@@ -153,6 +206,9 @@ def _refuse_unknown(axes: Sequence[str], names: Sequence[str], said: str) -> Non
 
 
 def _refuse(compared: Mapping[str, Sequence[str]], design: str) -> None:
+    if design == FRACTIONAL:
+        _refuse_fraction(compared)
+        return
     if len(compared) < 2:
         raise ConfigError(f"design={design}: takes two factors or more; -m A=x,y B=u,v")
     if design == "one_at_a_time":
@@ -164,3 +220,24 @@ def _refuse(compared: Mapping[str, Sequence[str]], design: str) -> None:
                 f"design={design}: {axis} has {len(values)} levels; each part has two, "
                 f"{axis}={first.upper()},{second.upper()} (design=one_at_a_time takes any number)"
             )
+
+
+def _refuse_fraction(compared: Mapping[str, Sequence[str]]) -> None:
+    for axis, values in compared.items():
+        if len(values) != 2:
+            name = axis.lstrip("+")
+            raise ConfigError(
+                f"design={FRACTIONAL}: {name} has {len(values)} levels; each factor has two, "
+                f"{name}=FIRST,SECOND (what is searched, not compared, may have any number: "
+                f"'report.nuisance=[{name}]')"
+            )
+    if len(compared) < fractions.LEAST:
+        raise ConfigError(
+            f"design={FRACTIONAL}: takes three factors or more with two levels each; "
+            "-m A=x,y B=u,v C=s,t"
+        )
+    if len(compared) > fractions.MOST_FACTORS:
+        raise ConfigError(
+            f"design={FRACTIONAL}: takes {fractions.MOST_FACTORS} factors at most; "
+            f"here are {len(compared)}"
+        )

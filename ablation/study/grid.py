@@ -5,7 +5,6 @@ value of the wrong type or out of range. The answer is one message with the choi
 """
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,7 +40,7 @@ from ablation.study.hydra_insides import (
     way,
 )
 from ablation.study.naming import run_name, study_name
-from ablation.study.overrides import MOST_RUNS, quoted
+from ablation.study.overrides import quoted
 from ablation.study.rounds import Auto
 
 
@@ -148,12 +147,11 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         typed_axes = {axis: sweeps.values_of(item, search) for axis, item in swept.items()}
         axes = folds.with_seeds(typed_axes, base, is_sweep=is_sweep)
         if is_sweep:
-            _check_size(axes)
             _check_report(base, axes)
+        grids = designs.asked_for(base, axes) if is_sweep else (axes,)
         study = study_name(base, axes)
         settled = _settled(base, items, study, axes, is_sweep)
         fixed = (*(text for text in fixed if not text.startswith("study=")), *settled)
-        grids = designs.asked_for(base, axes) if is_sweep else (axes,)
         by_grid = [() if is_adaptive else tuple(_runs(fixed, grid)) for grid in grids]
         runs = tuple(itertools.chain.from_iterable(by_grid))
         samples = sweepers.samples(swept, axes) if is_adaptive else ()
@@ -179,7 +177,8 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
     )
     if grids == (axes,):
         return asked
-    return _in_parts(asked, by_grid, grids, fixed)
+    told = designs.notes(base.design, grids, base.report.nuisance)
+    return _in_parts(replace(asked, notes=(*asked.notes, *told)), by_grid, grids, fixed)
 
 
 def _in_parts(
@@ -293,11 +292,6 @@ def _settled(
     if is_sweep:
         settled += sweepers.settings(base, items)
     return tuple(settled)
-
-
-def _check_size(axes: Mapping[str, tuple[str, ...]]) -> None:
-    if math.prod(map(len, axes.values())) > MOST_RUNS:
-        raise ConfigError(f"{', '.join(axes)}: more than {MOST_RUNS:,} runs together")
 
 
 def _check_report(base: DictConfig, axes: Mapping[str, tuple[str, ...]]) -> None:

@@ -17,6 +17,7 @@ USES: Mapping[str, Callable[[Config], bool]] = {
     "transfer.head_epochs": lambda config: config.transfer.trained != "head",
     "transfer.stage_epochs": lambda config: config.transfer.head_epochs > 0,
     "model.drop_path": lambda config: config.transfer.trained != "head",
+    "design_resolution": lambda config: config.design == "fractional",
     "transfer.freeze_statistics": lambda config: (
         config.transfer.trained != "all" or config.transfer.head_epochs > 0
     ),

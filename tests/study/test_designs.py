@@ -62,11 +62,87 @@ def test_a_run_is_the_same_whichever_design_it_is_part_of() -> None:
         (["design=add_one_in", *RECIPE, "seed=auto"], "not with seed=auto"),
         (["design=some", *RECIPE], "design=some: choose from full, one_at_a_time"),
         (["design=full,add_one_in", *RECIPE], "changes no run's result"),
+        (["design=fractional", *RECIPE[:2]], "takes three factors or more with two levels each"),
+        (["design=fractional", *RECIPE, "reg=none,l1,l2"], "reg has 3 levels; each factor has two"),
+        (["design=fractional", *RECIPE, "seed=auto"], "not with seed=auto"),
+        (
+            ["design=fractional", *RECIPE, "design_resolution=4"],
+            "design_resolution=4: of 3 factors only all 8 cells have it; half of them have "
+            "resolution III",
+        ),
+        (["design=fractional", *RECIPE, "design_resolution=2"], "design_resolution=2"),
+        (
+            ["design=fractional", *RECIPE, "skip=[{transfer:scratch,loss:cross_entropy}]"],
+            "skip and zip would leave 3 of its 4 cells, which would no longer be balanced",
+        ),
+        (
+            ["design=fractional", *RECIPE, "zip=[[transfer,loss]]"],
+            "skip and zip would leave 2 of its 4 cells",
+        ),
     ],
 )
 def test_what_makes_no_design_is_refused(words: list[str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         grid.expand(words, multirun=True)
+
+
+FOUR = [*RECIPE, "reg=none,l2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "n_cells", "told"),
+    [
+        (RECIPE, 4, "4 of 8 cells, resolution III; transfer is confounded with augment × loss"),
+        (FOUR, 8, "8 of 16 cells, resolution IV; transfer × augment is confounded with loss × reg"),
+        ([*FOUR, "optimizer=adam,sgd"], 16, "16 of 32 cells, resolution V; no main effect"),
+        ([*FOUR, "optimizer=adam,sgd", "design_resolution=3"], 8, "8 of 32 cells, resolution III"),
+    ],
+)
+def test_a_fraction_has_the_centre_and_says_what_it_cannot_tell_apart(
+    words: list[str], n_cells: int, told: str
+) -> None:
+    asked = grid.expand([*words, "design=fractional", "seed=range(2)"], multirun=True)
+    varied = [tuple(run.varied.values()) for run in asked.runs]
+    assert len(varied) == len(set(varied)) == asked.n_runs == 2 * n_cells
+    assert varied[0][:3] == ("full", "crop", "smoothing"), "the first levels come first"
+    for levels in zip(*varied, strict=True):
+        first, second = sorted(set(levels))
+        assert levels.count(first) == levels.count(second), "each level is equally often"
+    (note,) = asked.notes
+    assert note.startswith(f"design=fractional: {told}")
+    # What Hydra launches is what is planned.
+    launched = [run.fingerprint for part in asked.launched for run in part.runs]
+    assert launched == [run.fingerprint for run in asked.runs]
+
+
+def test_what_is_searched_is_searched_in_each_cell_of_a_fraction() -> None:
+    words = ["optimizer.lr=1e-4,1e-3,1e-2", "report.nuisance=[optimizer.lr]"]
+    asked = grid.expand([*FOUR, *words, "design=fractional"], multirun=True)
+    assert asked.n_runs == 8 * 3
+    cells: dict[tuple[str, ...], set[str]] = {}
+    for run in asked.runs:
+        *cell, rate = run.varied.values()
+        cells.setdefault(tuple(cell), set()).add(rate)
+    assert len(cells) == 8
+    assert all(len(rates) == 3 for rates in cells.values())
+    assert asked.notes[0].startswith("design=fractional: 8 of 16 cells")
+
+
+def test_a_rule_that_leaves_a_fraction_whole_is_kept() -> None:
+    words = [*FOUR, "design=fractional"]
+    rule = "skip=[{transfer:scratch,augment:crop,loss:smoothing,reg:none}]"
+    assert grid.expand([*words, rule], multirun=True).n_runs == 8
+
+
+def test_a_fraction_may_be_of_more_factors_than_all_cells_could_be_trained_of() -> None:
+    axes = {f"f{at}": ("0", "1") for at in range(20)} | {"seed": ("0", "1", "2")}
+    found = cells(list(designs.grids(axes, "fractional")))
+    assert len(found) == 64 * 3
+
+
+def test_a_resolution_without_a_fraction_changes_nothing() -> None:
+    (note,) = grid.expand([*RECIPE, "design_resolution=4"], multirun=True).notes
+    assert note.startswith("design_resolution=4 changes nothing")
 
 
 GRID = ["transfer=full,scratch", "reg=none,l2sp,l2", "seed=range(2)"]

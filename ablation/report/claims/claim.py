@@ -7,6 +7,7 @@ from typing import Literal
 from ablation.report.claims.metric import ACCURACY, Metric
 from ablation.report.claims.moderation import SeedVariances
 from ablation.report.claims.statistics import Contrast, MeanAccuracy
+from ablation.study.fractions import Fraction
 
 #: A cell by its levels, in the order of the factors.
 Levels = tuple[str, ...]
@@ -124,8 +125,9 @@ class LevelEffect(Claim):
     """Main effect: `level` minus `baseline`, averaged over pairs of cells equal in all else.
 
     Attributes:
-        matched: pairs of cells that are averaged over.
+        matched: pairs of cells that are averaged over; of a fraction, its cells with each level.
         possible: pairs that a full grid would hold.
+        fraction: whose cells are averaged over, all of them, and not pairs; None for pairs.
         same_with: (factor, level) of the other factors' levels at which all predictions of the two
             sides are the same; empty where that is so at every level.
     """
@@ -135,6 +137,7 @@ class LevelEffect(Claim):
     baseline: str
     matched: int
     possible: int
+    fraction: Fraction | None = None
     same_with: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -147,8 +150,10 @@ class Interaction(Claim):
     """The effect of the first factor's level at the second's level, minus that at its baseline.
 
     Attributes:
-        matched: squares of four cells that are averaged over.
+        matched: squares of four cells that are averaged over; of a fraction, its cells with each
+            combination of the levels.
         possible: squares that a full grid would hold.
+        fraction: whose cells are averaged over, all of them, and not squares; None for squares.
         idle: where `same`, the factor that changes no prediction at either level of the other.
     """
 
@@ -157,6 +162,7 @@ class Interaction(Claim):
     baselines: tuple[str, str]
     matched: int
     possible: int
+    fraction: Fraction | None = None
     idle: str = ""
 
     @property
@@ -173,6 +179,8 @@ class Comparison:
         shares: factor → its share of the variance of the runs' accuracies; None unless the grid is
             full and the accuracies vary.
         n_claims: claims that are corrected together.
+        fraction: the regular fraction of a full grid that the cells are, perhaps with some of its
+            cells missing; None for other cells.
     """
 
     factors: tuple[str, ...]
@@ -184,6 +192,7 @@ class Comparison:
     prior: SeedVariances | None
     shares: dict[str, float] | None
     n_claims: int
+    fraction: Fraction | None = None
 
 
 def cell_name(cell: Levels) -> str:

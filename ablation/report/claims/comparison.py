@@ -1,11 +1,11 @@
 """Makes every claim of a report from the right and wrong answers of its cells.
 
 A claim is a weighted sum of cells over the seeds that these share, two at least: a contrast of two
-cells, a level's effect against the baseline level, averaged over matched cells, or an interaction
-of two factors. How far each differs between seeds is learned from all cells (`moderation`). All
-claims of a report form one family: their p-values are corrected together (Holm, with
-weights), and only what survives is significant. So where there is no true difference at all, at
-most 5 % of studies have a report with any significant claim.
+cells, a level's effect against the baseline level, averaged over matched cells or, in a fraction of
+a grid, over all, or an interaction of two factors. How far each differs between seeds is learned
+from all cells (`moderation`). All claims of a report form one family: their p-values are corrected
+together (Holm, with weights), and only what survives is significant. So where there is no true
+difference at all, at most 5 % of studies have a report with any significant claim.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.report.claims import fractions
 from ablation.report.claims.claim import (
     CellContrast,
     CellMean,
@@ -88,7 +89,7 @@ def compare(
     grid = Grid(cells, factors, seeds, rules.baseline, folds)
     prior = _prior(grid)
     most = 0 if rules.only_baseline else ALL_PAIRS_UP_TO
-    drafts = [*pairs_of(grid, most), *effects_of(grid), *interactions_of(grid)]
+    drafts = [*pairs_of(grid, most), *_of_levels(grid)]
     family = _Family(grid, prior, rules)
     claims = family.claims(drafts, _Digests(grid, predicted or {}))
     return Comparison(
@@ -101,7 +102,18 @@ def compare(
         prior=prior,
         shares=_shares(grid),
         n_claims=claims[0].n_claims if claims else 0,
+        fraction=grid.fraction,
     )
+
+
+def _of_levels(grid: Grid) -> Iterator[Draft]:
+    """The effects, then the interactions; of a fraction with missing cells, over pairs if any."""
+    if grid.fraction is None or grid.fraction.n_missing:
+        yield from effects_of(grid)
+        yield from interactions_of(grid)
+    else:
+        yield from fractions.effects_of(grid, grid.fraction)
+        yield from fractions.interactions_of(grid, grid.fraction)
 
 
 def contrasts(grid: Grid, rules: Rules) -> list[CellContrast]:
@@ -237,6 +249,8 @@ class _Digests:
         return {"same": same, "same_with": tuple(self._arms(draft.names["factor"], pairs, draft))}
 
     def _same(self, pairs: Sequence[tuple[Levels, Levels]], seeds: Sequence[int]) -> Same:
+        if not pairs:
+            return ""
         if all(self._agree(self._predicted, pair, seeds) for pair in pairs):
             return "predictions"
         return "right" if all(self._agree(self._right, pair, seeds) for pair in pairs) else ""

@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, product
 from typing import Any
 
@@ -19,6 +20,7 @@ from ablation.report.claims.claim import (
     cell_name,
 )
 from ablation.report.claims.statistics import right_or_wrong, scores
+from ablation.study.fractions import Fraction, fraction_of
 
 #: With more cells than this, each is compared with one only: the cell of all baseline levels, or
 #: the first of those nearest to it. It is chosen without looking at the results, so the choice
@@ -95,6 +97,11 @@ class Grid:
         """That every cell was evaluated on."""
         return int(next(iter(self.tables.values())).shape[1])
 
+    @cached_property
+    def fraction(self) -> Fraction | None:
+        """The regular fraction of a full grid that the cells are; None where they are none."""
+        return fraction_of(self.tables, self.factors)
+
     @property
     def is_sparse(self) -> bool:
         """Whether fewer than half of all combinations of levels are there."""
@@ -142,7 +149,7 @@ class Draft:
         matched: pairs or squares of cells that are averaged over.
         seeds: those that all cells share.
         pairs: pairs of cells that differ only in what the claim is about; of an interaction, those
-            of its first factor, then those of its second.
+            of its first factor, then those of its second. Of a fraction there may be none.
     """
 
     kind: type[Claim]
@@ -259,12 +266,12 @@ def _averaged(
     possible = len(used) if grid.is_sparse else possible
     names = {**names, "matched": len(used), "possible": possible}
     in_order = tuple(seed for seed in grid.rows[next(iter(weights))] if seed in best)
-    pairs = tuple(tuple(_neighbours(weights, at)) for at in without)
+    pairs = tuple(tuple(neighbours(weights, at)) for at in without)
     yield Draft(kind, names, weights, len(used), in_order, pairs)
 
 
-def _neighbours(cells: Iterable[Levels], at: int) -> Iterator[tuple[Levels, Levels]]:
-    """Pairs of these cells that differ in the level of one factor only, the one at this place."""
+def neighbours(cells: Iterable[Levels], at: int) -> Iterator[tuple[Levels, Levels]]:
+    """All pairs of cells that differ in the level of one factor only, the one at this place."""
     by_rest: dict[Levels, list[Levels]] = defaultdict(list)
     for cell in cells:
         by_rest[_with(cell, {at: ""})].append(cell)

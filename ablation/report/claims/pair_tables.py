@@ -103,7 +103,9 @@ def first_pair(group: Group) -> list[PairTable]:
 
 
 def _are_few(group: Group) -> bool:
-    """Whether most entries of the tables would be missing, as in a leave-one-out design."""
+    """Whether many entries would be missing, as in a fraction or a leave-one-out design."""
+    if group.comparison is not None and group.comparison.fraction is not None:
+        return True
     n_cells = len(group.cells) + len(group.diverged_cells)
     return is_sparse(n_cells, [group.levels[factor] for factor in group.compared])
 

@@ -41,8 +41,8 @@ class Sides:
 
     Attributes:
         effect: a level against its factor's baseline level.
-        reached: mean score over the matched cells, of the level and of the baseline level, in each
-            seed or fold: shape (2, n_seeds).
+        reached: mean score over the cells that are compared, of the level and of the baseline
+            level, in each seed or fold: shape (2, n_seeds).
         flips: the pictures with the largest difference, at most `MOST_FLIPS`.
         n_flips: how many there are.
     """
@@ -54,7 +54,7 @@ class Sides:
 
 
 def sides(group: Group, answers: Answers) -> Iterator[Sides]:
-    """Both sides of each effect whose grid is complete."""
+    """Both sides of each effect whose cells are complete."""
     if group.comparison is None:
         return
     run_of = {
@@ -63,12 +63,11 @@ def sides(group: Group, answers: Answers) -> Iterator[Sides]:
         for seed, run in zip(cell.replicates, cell.rows, strict=True)
     }
     for effect in group.comparison.effects:
-        pairs = _pairs(group, effect)
-        seeds = group.shared_seeds([cell for pair in pairs for cell in pair])
+        both = _both(group, effect)
+        seeds = group.shared_seeds([cell for side in both for cell in side])
         # Where cells lack seeds, the effect was averaged over some of them only.
-        if len(pairs) != effect.matched or len(seeds) != effect.found.n_seeds:
+        if len(both[0]) != effect.matched or len(seeds) != effect.found.n_seeds:
             continue
-        both = list(zip(*pairs, strict=True))
         scores = [np.mean([group.scores_of(cell, seeds) for cell in side], 0) for side in both]
         right = [np.stack([group.answers_of(cell, seeds) for cell in side]) for side in both]
         runs = [[run_of[cell, seed] for cell in side for seed in seeds] for side in both]
@@ -85,16 +84,19 @@ def _of_replicates(group: Group, table: NDArray[Any], seeds: Sequence[int]) -> N
     return fold_means(np.asarray(table, dtype=np.float64)[np.newaxis], folds).ravel()
 
 
-def _pairs(group: Group, effect: LevelEffect) -> list[tuple[Levels, Levels]]:
-    """Pairs of cells with the level and with the baseline level, alike in all else."""
+def _both(group: Group, effect: LevelEffect) -> tuple[list[Levels], list[Levels]]:
+    """The cells with the level and those with the baseline level: pairs alike in all else, in
+    order; of a fraction, all cells."""
     at = list(group.levels).index(effect.factor)
-    found = []
+    sides: tuple[list[Levels], list[Levels]] = ([], [])
     for cell in group.scores:
-        if cell[at] == effect.level:
-            other = (*cell[:at], effect.baseline, *cell[at + 1 :])
-            if other in group.scores:
-                found.append((cell, other))
-    return found
+        other = (*cell[:at], effect.baseline, *cell[at + 1 :])
+        if effect.fraction is not None:
+            sides[cell == other].append(cell)
+        elif cell[at] == effect.level and other in group.scores:
+            sides[0].append(cell)
+            sides[1].append(other)
+    return sides
 
 
 def _flips(

@@ -6,6 +6,7 @@ from ablation.report.claims.claim import CellContrast, Claim, Interaction, Level
 from ablation.report.claims.metric import Metric
 from ablation.report.claims.power import Needed, needed
 from ablation.report.claims.statistics import Contrast
+from ablation.study.fractions import effect_name
 
 
 def in_words(claim: Claim, seconds: float | None = None) -> str:
@@ -24,7 +25,7 @@ def in_words(claim: Claim, seconds: float | None = None) -> str:
     scope = _scope(found) + _averaged_over(claim)
     if claim.same:
         return _nothing_changed(claim)
-    ending = _where_nothing_changed(claim)
+    ending = _where_nothing_changed(claim) + _confounded(claim)
     match claim.verdict:
         case "different":
             return f"{_different(claim, _figures(found, metric))}, {scope}{ending}"
@@ -142,6 +143,23 @@ def _where_nothing_changed(claim: Claim) -> str:
     return f"; with {arms}, {claim.factor} changed no prediction{where}"
 
 
+def _confounded(claim: Claim) -> str:
+    """What an effect can't be told apart from."""
+    names = aliases(claim)
+    if not names:
+        return ""
+    if len(names) == 1:
+        return f"; it can't be told apart from the interaction {names[0]}"
+    return f"; it can't be told apart from the interactions {', '.join(names)}"
+
+
+def aliases(claim: Claim) -> list[str]:
+    """The interactions of two factors that a claim on a fraction is confounded with, if any."""
+    if not isinstance(claim, LevelEffect) or claim.fraction is None:
+        return []
+    return [effect_name(effect) for effect in claim.fraction.aliases((claim.factor,))]
+
+
 def _interaction_names(claim: Interaction) -> tuple[str, str, str]:
     level, here = map(_level_name, claim.factors, claim.levels)
     base, there = map(_level_name, claim.factors, claim.baselines)
@@ -173,6 +191,12 @@ def _level_name(factor: str, level: str) -> str:
 
 
 def _averaged_over(claim: Claim) -> str:
+    if isinstance(claim, LevelEffect | Interaction) and claim.fraction is not None:
+        n = claim.matched
+        is_effect = isinstance(claim, LevelEffect)
+        return (
+            f", {n} cells against {n} others" if is_effect else f", over all {claim.n_cells} cells"
+        )
     if not isinstance(claim, LevelEffect | Interaction) or claim.possible == 1:
         return ""
     kind = "pairs" if isinstance(claim, LevelEffect) else "squares"

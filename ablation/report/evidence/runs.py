@@ -16,6 +16,7 @@ from ablation import first_version
 from ablation.config import LATER, SCHEMA
 from ablation.report.evidence.source import Evidence
 from ablation.study import ledger as ledgers
+from ablation.study.fractions import fraction_of
 from ablation.study.ledger import Ledger, Plan
 from ablation.study.record import Run
 from ablation.targets import TARGET
@@ -168,6 +169,8 @@ def compared(
     factors = {key: values for key, values in factors.items() if len(values) > 1}
     for key in _undetermined(table, [*factors, *nuisances]):
         factors[key] = levels(key)
+    for key in _confounded(table, [*factors], nuisances):
+        factors[key] = levels(key)
     return factors, {key: values for key, values in searched.items() if len(values) > 1}
 
 
@@ -188,6 +191,26 @@ def _undetermined(table: pd.DataFrame, known: Sequence[str]) -> Iterator[str]:
         if finer.max() > groups.max():
             groups = finer
             yield key
+
+
+def _confounded(
+    table: pd.DataFrame, known: Sequence[str], nuisances: Sequence[str]
+) -> Iterator[str]:
+    """Config groups that follow from all `known` together, because the cells are a fraction.
+
+    In half of a grid the level of any factor follows from those of all others, so that one of them
+    would be taken for no factor where no command's plan names it.
+    """
+    idle = {*_cannot_change_a_result(), *known, *nuisances}
+    varying = [
+        key
+        for key in params_of(table)
+        if "." not in key and key not in idle and table[f"params.{key}"].nunique(dropna=False) > 1
+    ]
+    names = [*known, *varying]
+    cells = set(zip(*(level_of(table, key) for key in names), strict=True)) if varying else set()
+    if fraction_of(cells, names) is not None:
+        yield from varying
 
 
 def params_of(table: pd.DataFrame) -> list[str]:

@@ -15,6 +15,7 @@ from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
 from ablation.report.claims.words import count, in_words, tuning_note
 from ablation.report.evidence.cells import Cell
+from ablation.report.pages import fraction
 from ablation.report.pages.blocks import Block, Bullets, PageFigure, Text
 from ablation.report.pages.cell_text import reached
 from ablation.report.pages.claim_text import claim_factors, left_out
@@ -46,6 +47,8 @@ def answers(results: Results, group: Findings, figures: Sequence[PageFigure]) ->
         items += _interactions(results, group.comparison.interactions)
         items.append(("best cell", _best_cell(results, group)))
         yield Bullets(tuple(items))
+    yield from fraction.sentence(group)
+    yield from fraction.aliases(group)
 
 
 def not_judged(results: Results) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from ablation.report.claims.claim import Claim, LevelEffect, cell_name
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
-from ablation.report.claims.words import in_words, tuning_note
+from ablation.report.claims.words import aliases, in_words, tuning_note
 from ablation.report.evidence.cells import Cell, DivergedCell
 from ablation.report.evidence.runs import level_of
 from ablation.report.pages.claim_text import (
@@ -140,7 +140,9 @@ def _contrast_rows(results: Results) -> Iterator[Row]:
 
 
 def _contrast_row(results: Results, claim: Claim, kind: str, factors: str) -> Row:
-    notes = _sameness(claim), left_out(results, claim), tuning_note(claim)
+    names = ", ".join(aliases(claim))
+    confounded = f"confounded with {names}" if names else ""
+    notes = _sameness(claim), confounded, left_out(results, claim), tuning_note(claim)
     found = claim.found
     return {
         "kind": kind,

@@ -6,6 +6,7 @@ from typing import TypeVar
 from ablation.report.claims.claim import Claim, Interaction, LevelEffect
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.results import Results
+from ablation.report.claims.words import aliases
 from ablation.report.pages.blocks import Block, PageFigure, Table, Text
 from ablation.report.pages.claim_text import (
     claim_factors,
@@ -32,9 +33,14 @@ def effects(results: Results, group: Findings, figures: Sequence[PageFigure]) ->
         for factor, level in group.comparison.baseline.items()
         if any(claim.factor == factor for claim in found)
     )
+    averaged = (
+        "averaged over cells that are alike in all else"
+        if found[0].fraction is None
+        else "the mean over all cells with it minus that over all others"
+    )
     yield Text(
-        f"Main effects: each level against the baseline level ({base}), averaged over cells that "
-        "are alike in all else. `report.baseline.FACTOR=LEVEL` sets another.",
+        f"Main effects: each level against the baseline level ({base}), {averaged}. "
+        "`report.baseline.FACTOR=LEVEL` sets another.",
         "remark",
     )
     yield effects_table(found)
@@ -68,26 +74,42 @@ def largest(claims: Sequence[AnyClaim]) -> list[AnyClaim]:
 
 
 def effects_table(claims: Sequence[LevelEffect | Interaction]) -> Table:
-    """Effects or interactions with their interval, corrected p-value and verdict."""
-    rows = [
+    """Effects or interactions with their interval, corrected p-value and verdict.
+
+    Where effects are confounded with interactions of two factors, these have a column of their own.
+    """
+    rows: list[tuple[str, ...]] = [
         (
             claim_factors(claim),
             claim_name(claim),
             difference(claim),
             p_value(claim.corrected_p),
             verdict(claim),
-            str(claim.matched)
-            if claim.matched == claim.possible
-            else f"{claim.matched} of {claim.possible}",
+            _averaged_over(claim),
             str(claim.found.n_runs),
         )
         for claim in claims
     ]
     kind = "pairs" if claims and isinstance(claims[0], LevelEffect) else "squares"
+    of = "cells" if claims and claims[0].fraction is not None else f"matched {kind}"
     unit = (claims[0].rules.metric.unit if claims else "") or "difference"
     replicates = "folds" if claims and claims[0].found.n_folds else "seeds"
-    header = ("factor", "levels", unit, "corrected p", "verdict", f"matched {kind}", replicates)
-    return Table(header, tuple(rows), "llrrlrr")
+    header: tuple[str, ...]
+    header = ("factor", "levels", unit, "corrected p", "verdict", of, replicates)
+    align = "llrrlrr"
+    confounded = [", ".join(aliases(claim)) for claim in claims]
+    if any(confounded):
+        header, align = (*header, "confounded with"), f"{align}l"
+        rows = [(*row, names) for row, names in zip(rows, confounded, strict=True)]
+    return Table(header, tuple(rows), align)
+
+
+def _averaged_over(claim: LevelEffect | Interaction) -> str:
+    if claim.fraction is not None:
+        return str(claim.n_cells)
+    if claim.matched == claim.possible:
+        return str(claim.matched)
+    return f"{claim.matched} of {claim.possible}"
 
 
 def shares(results: Results, group: Findings, figures: Sequence[PageFigure]) -> Iterator[Block]:

@@ -245,9 +245,10 @@ def _estimation(group: Findings) -> Iterator[PlannedFigure]:
         for found in shown
     ]
     one = group.replicate
+    cells = "matched cells" if shown[0].effect.fraction is None else "all its cells"
     caption = (
         f"Above, what each level and its baseline level reached in each {one}, averaged over "
-        f"matched cells; lines join the same {one}. Below, the difference of each {one}, and the "
+        f"{cells}; lines join the same {one}. Below, the difference of each {one}, and the "
         "mean with its interval."
     )
     if len(shown) < len(group.sides):

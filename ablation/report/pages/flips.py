@@ -26,10 +26,11 @@ def flips(results: Results, group: Findings, figures: Sequence[PageFigure]) -> I
     shown = [one for one in group.sides if one.n_flips][:MOST_EFFECTS]
     if not shown:
         return
+    cells = "matched" if shown[0].effect.fraction is None else "all"
     yield Text(
         "Pictures that most runs with one level classify correctly and most with the baseline "
-        "level don't, or the other way round, over all seeds and matched cells; the largest "
-        "differences first.",
+        "level don't, or the other way round, over all seeds and "
+        f"{cells} cells; the largest differences first.",
         "remark",
     )
     drawn = {figure.name: figure for figure in figures}

@@ -10,6 +10,7 @@ from rich.text import Text
 from ablation.report.claims.findings import Findings
 from ablation.report.claims.pair_tables import PairTable
 from ablation.report.claims.results import Results
+from ablation.report.pages import fraction
 from ablation.report.pages.answers import not_judged
 from ablation.report.pages.cell_text import have_diverged, n_diverged, reached
 from ablation.report.pages.claim_text import claim_name, dagger, difference, verdict
@@ -36,6 +37,7 @@ def main_table(results: Results) -> RenderableType:
         is_pair = len(group.compared) == 2 and is_small
         parts.append(_pair(pair[0], group) if is_pair else _ranking(results, group))
         parts += map(Text, _effects(results, group))
+        parts += [Text(block.text) for block in fraction.sentence(group)]
     if not results.groups:
         parts.append(Text("No run has finished."))
     return Stack(*parts)

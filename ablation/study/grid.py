@@ -22,6 +22,7 @@ from ablation.study import (
     composition,
     designs,
     folds,
+    launchers,
     mistakes,
     overrides,
     rounds,
@@ -291,7 +292,7 @@ def _settled(
         # The axes have what the experiment sweeps, with the command's changes.
         settled.append(f"{sweeps.PARAMS}=null")
     if is_sweep:
-        settled += sweepers.settings(base, items, axes)
+        settled += [*sweepers.settings(base, items, axes), *launchers.settings(base, items)]
     return tuple(settled)
 
 

@@ -40,6 +40,7 @@ def server(
     store = database or f"sqlite:///{folder / 'server.db'}"
     words = ["--backend-store-uri", store, "--port", str(port)]
     words += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
+    words += ["--allowed-hosts", f"127.0.0.1:{port}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", *words],
         cwd=folder,

@@ -34,8 +34,8 @@ SAME_PRESS_SECONDS = 0.5
 WAIT_SECONDS = 0.1
 #: The signal by which submitit, and Slurm for it, tells a job that its time is nearly up.
 NOTICE = f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"
-#: What takes longer is not finished after a notice; submitit gives 30 s, and Slurm mostly more.
-MOST_SECONDS_AFTER_NOTICE = 10.0
+#: What takes longer than this share of the time after a notice is not finished after it.
+SHARE_AFTER_NOTICE = 0.5
 #: The environment variable with which a person asks Hydra, and so this command, for a traceback.
 WANTS_TRACEBACK = "HYDRA_FULL_ERROR"
 
@@ -113,13 +113,16 @@ def is_stopped() -> bool:
 
 
 @contextlib.contextmanager
-def heeding_notice() -> Iterator[None]:
+def heeding_notice(seconds: float) -> Iterator[None]:
     """Around a task in a launcher's job: a notice that its time is up stops the task first.
 
     Submitit's own handler puts the job back into the queue and exits, wherever the process is:
     with a lock that another thread needs, and a run that would stay under way in the store. So the
     notice raises KeyboardInterrupt, as Ctrl-C does, and that handler is called after the task.
     Where no handler waits for a notice, nothing is changed.
+
+    Args:
+        seconds: from a notice to the end of the job.
 
     Raises:
         SystemExit: the launcher's, when the job is in the queue again.
@@ -130,7 +133,7 @@ def heeding_notice() -> Iterator[None]:
     if number is None or not callable(handler):
         yield
         return
-    notice = _Notice()
+    notice = _Notice(seconds)
     signal.signal(number, notice)
     try:
         yield
@@ -150,8 +153,9 @@ def before_notice(seconds: float) -> Iterator[None]:
     Args:
         seconds: that it will probably take.
     """
-    is_short = seconds <= MOST_SECONDS_AFTER_NOTICE
-    with uninterrupted() if is_short and isinstance(_stop(), _Notice) else contextlib.nullcontext():
+    stop = _stop()
+    is_short = isinstance(stop, _Notice) and seconds <= SHARE_AFTER_NOTICE * stop.seconds
+    with uninterrupted() if is_short else contextlib.nullcontext():
         yield
 
 
@@ -243,6 +247,10 @@ class _Notice(_Stop):
 
     why = "the time of its job was up"
     said = b"the time of this job is up; it stops, and goes on when it is started again\n"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
 
     def again(self) -> None:
         pass

@@ -63,7 +63,7 @@ class Session:
             Its best validation accuracy, for sweepers that choose runs by their results; None where
             it failed.
         """
-        with process.heeding_notice():
+        with process.heeding_notice(hydra_insides.seconds_after_notice()):
             return self._composed(composed)
 
     def _composed(self, composed: DictConfig) -> float | None:

@@ -50,7 +50,7 @@ def server(
     )
     try:
         for _ in range(600):
-            with contextlib.suppress(requests.ConnectionError):
+            with contextlib.suppress(requests.RequestException):
                 if requests.get(f"http://127.0.0.1:{port}/health", timeout=5).ok:
                     break
             time.sleep(0.1)

@@ -19,7 +19,7 @@ GRID = ["-m", "transfer=scratch", "reg=l1,l2", "epochs=4", *FEW]
 SLURM = [
     "hydra/launcher=submitit_slurm",
     *("hydra.launcher.partition=cpu", "hydra.launcher.timeout_min=7"),
-    *("hydra.launcher.array_parallelism=2", "hydra.launcher.signal_delay_s=60"),
+    "hydra.launcher.array_parallelism=2",
 ]
 
 
@@ -69,7 +69,7 @@ def test_a_job_that_meets_its_time_limit_loses_nothing_and_does_nothing_twice(
     said = command(*GRID, *SLURM, cwd=tmp_path, env=env)
     jobs = tmp_path / "slurm" / "jobs"
     asked = (jobs / "1.sh").read_text()
-    for word in ("--array=0-1%2", "--partition=cpu", "--time=7", "--signal=USR2@60"):
+    for word in ("--array=0-1%2", "--partition=cpu", "--time=7", "--signal=USR2@120"):
         assert f"#SBATCH {word}\n" in asked
     told = said.out + said.err + "".join(file.read_text() for file in tmp_path.rglob("*_log.*"))
     assert said.code == 0, told

@@ -18,7 +18,7 @@ from ablation.progress import Progress
 from ablation.report.claims.words import count
 from ablation.result import Result, show_report, show_run, wanted
 from ablation.session import Session, tell_workers
-from ablation.study import grid, hydra_insides, rounds
+from ablation.study import grid, hydra_insides, rounds, sweepers
 from ablation.study.grid import Grid
 from ablation.study.hydra_insides import Way
 from ablation.study.ledger import Ledger, ledger, plan_of
@@ -221,7 +221,9 @@ def _run_here(asked: Grid, session: Session) -> None:
 
 def _run_by_hydra(asked: Grid, session: Session) -> None:
     flags = ["--multirun"] if asked.is_sweep else []
-    hydra_insides.run(session.task, [*flags, *asked.overrides], schema.folder())
+    is_adaptive = not asked.is_complete
+    with sweepers.counted_by_the_sweeper() if is_adaptive else contextlib.nullcontext():
+        hydra_insides.run(session.task, [*flags, *asked.overrides], schema.folder())
 
 
 def _add_seeds(

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,5 +20,37 @@ def alone(path: Path) -> Iterator[None]:
     """
     name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     user = os.getuid() if hasattr(os, "getuid") else ""
-    with FileLock(Path(tempfile.gettempdir()) / f"ablation-{user}-{name}.lock"):
+    file = Path(tempfile.gettempdir()) / f"ablation-{user}-{name}.lock"
+    with FileLock(file) if sys.platform == "win32" else _locked(file):
         yield
+
+
+@contextlib.contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Hold a file's lock, and remove the file; filelock leaves it, except on Windows.
+
+    It is removed while the lock is held. Who waited for the lock of a file that is gone then tries
+    that of the new one.
+    """
+    import fcntl
+
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not _is(descriptor, file):
+                continue
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _is(descriptor: int, file: Path) -> bool:
+    """Whether an open file is still the one of this name."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    return False

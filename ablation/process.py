@@ -32,6 +32,10 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 SAME_PRESS_SECONDS = 0.5
 #: A thread that waits for another looks this often whether it was stopped.
 WAIT_SECONDS = 0.1
+#: The signal by which submitit, and Slurm for it, tells a job that its time is nearly up.
+NOTICE = f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"
+#: What takes longer than this share of the time after a notice is not finished after it.
+SHARE_AFTER_NOTICE = 0.5
 #: The environment variable with which a person asks Hydra, and so this command, for a traceback.
 WANTS_TRACEBACK = "HYDRA_FULL_ERROR"
 
@@ -88,8 +92,8 @@ def uninterrupted() -> Iterator[None]:
     `Future`, a KeyboardInterrupt that comes just after the lock was taken leaves it locked for
     ever, and whoever waits for that thread waits for ever, too.
     """
-    stop = signal.getsignal(signal.SIGINT)
-    if not isinstance(stop, _Stop) or threading.current_thread() is not threading.main_thread():
+    stop = _stop()
+    if stop is None or threading.current_thread() is not threading.main_thread():
         yield
         return
     stop.n_sections += 1
@@ -99,13 +103,73 @@ def uninterrupted() -> Iterator[None]:
         stop.n_sections -= 1
         if stop.is_due and not stop.n_sections:
             stop.is_due = False
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(stop.why)
 
 
 def is_stopped() -> bool:
     """Whether a signal has stopped the command; some libraries raise other errors after it."""
-    stop = signal.getsignal(signal.SIGINT)
-    return isinstance(stop, _Stop) and stop.first is not None
+    stop = _stop()
+    return stop is not None and stop.first is not None
+
+
+@contextlib.contextmanager
+def heeding_notice(seconds: float) -> Iterator[None]:
+    """Around a task in a launcher's job: a notice that its time is up stops the task first.
+
+    Submitit's own handler puts the job back into the queue and exits, wherever the process is:
+    with a lock that another thread needs, and a run that would stay under way in the store. So the
+    notice raises KeyboardInterrupt, as Ctrl-C does, and that handler is called after the task.
+    Where no handler waits for a notice, nothing is changed.
+
+    Args:
+        seconds: from a notice to the end of the job.
+
+    Raises:
+        SystemExit: the launcher's, when the job is in the queue again.
+        Exception: the launcher's, where the job is not to go on.
+    """
+    number = getattr(signal, NOTICE, None)  # Windows has none
+    handler = None if number is None else signal.getsignal(number)
+    if number is None or not callable(handler):
+        yield
+        return
+    notice = _Notice(seconds)
+    signal.signal(number, notice)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if notice.first is None:
+            raise
+    finally:
+        signal.signal(number, handler)
+    if notice.first is not None:
+        handler(number, None)
+
+
+@contextlib.contextmanager
+def before_notice(seconds: float) -> Iterator[None]:
+    """A section that a notice does not leave half done, where it is short enough.
+
+    Args:
+        seconds: that it will probably take.
+    """
+    stop = _stop()
+    is_short = isinstance(stop, _Notice) and seconds <= SHARE_AFTER_NOTICE * stop.seconds
+    with uninterrupted() if is_short else contextlib.nullcontext():
+        yield
+
+
+def is_noticed() -> bool:
+    """Whether a notice has come, and the task stops at the end of the section that it is in."""
+    stop = _stop()
+    return isinstance(stop, _Notice) and stop.is_due
+
+
+def _stop() -> "_Stop | None":
+    """What stops this process: Ctrl-C in a command, a notice in a launcher's job."""
+    numbers = (getattr(signal, name, None) for name in ("SIGINT", NOTICE))
+    handlers = (signal.getsignal(number) for number in numbers if number is not None)
+    return next((one for one in handlers if isinstance(one, _Stop)), None)
 
 
 def result(future: "Future[T]") -> T:
@@ -148,7 +212,11 @@ class _Stop:
         first: when the first signal came; None before.
         n_sections: sections that must not be interrupted and have begun, one inside the other.
         is_due: whether the command is to be stopped at the end of the outermost one.
+        why: what is kept of it with a run that it cuts off.
     """
+
+    why = "stopped by hand"
+    said = b"stopping; a second Ctrl-C ends at once\n"
 
     def __init__(self) -> None:
         self.first: float | None = None
@@ -161,13 +229,31 @@ class _Stop:
             self.first = now
             # Not with print: the signal may have interrupted another print.
             with contextlib.suppress(OSError):
-                os.write(2, b"stopping; a second Ctrl-C ends at once\n")
+                os.write(2, self.said)
             if self.n_sections:
                 self.is_due = True
             else:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(self.why)
         elif now - self.first > SAME_PRESS_SECONDS:
-            _end_at_once()
+            self.again()
+
+    def again(self) -> None:
+        """A further signal has come."""
+        _end_at_once()
+
+
+class _Notice(_Stop):
+    """Handles a launcher's notice; a further one says nothing new."""
+
+    why = "the time of its job was up"
+    said = b"the time of this job is up; it stops, and goes on when it is started again\n"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def again(self) -> None:
+        pass
 
 
 def _end_at_once() -> None:

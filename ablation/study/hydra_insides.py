@@ -186,3 +186,13 @@ def job() -> Job:
     hydras = HydraConfig.get()
     number = 0 if OmegaConf.is_missing(hydras.job, "num") else int(hydras.job.num)
     return Job(number, tuple(hydras.overrides.task), hydras.runtime.choices)
+
+
+def seconds_after_notice() -> float:
+    """How long a launcher's job may go on after the notice that its time is up.
+
+    Submitit's own number, 30, where the launcher has none.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    return float(HydraConfig.get().launcher.get("signal_delay_s", 30))

@@ -1,6 +1,7 @@
 """The training loop: an epoch, all epochs; the best epoch is kept."""
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ablation import randomness
+from ablation import process, randomness
 from ablation.config import Config
 from ablation.errors import ConfigError
 from ablation.network.device import Compute
@@ -87,14 +88,16 @@ def fit(
     trainer = Trainer(parts, examples.train_labels, config, compute)
     history, best = _resumed(trainer, checkpoint, on_epoch)
     for epoch in range(len(history) + 1, config.epochs + 1):
-        row, found = _epoch(trainer, examples, epoch)
-        _refuse_not_finite(epoch, row, parts.above, found)
-        history.append(row)
-        if best is None or found.accuracy > best.found.accuracy:
-            best = _Best(epoch, found, _copy(trainer.evaluated.above))
-        on_epoch(row)
-        if checkpoint and checkpoint.is_due and epoch < config.epochs:
-            checkpoint.write(_state(trainer, history, best))
+        with process.before_notice(history[-1]["epoch_seconds"] if history else math.inf):
+            row, found = _epoch(trainer, examples, epoch)
+            _refuse_not_finite(epoch, row, parts.above, found)
+            history.append(row)
+            if best is None or found.accuracy > best.found.accuracy:
+                best = _Best(epoch, found, _copy(trainer.evaluated.above))
+            on_epoch(row)
+            is_due = checkpoint and (checkpoint.is_due or process.is_noticed())
+            if checkpoint and is_due and epoch < config.epochs:
+                checkpoint.write(_state(trainer, history, best))
     assert best is not None
     applied = trainer.applied()
     parts.above.load_state_dict(best.state)

@@ -167,7 +167,7 @@ def _stopped(
         KeyboardInterrupt: it is what ended the training.
     """
     if isinstance(error, KeyboardInterrupt):
-        log.fail("KILLED", "stopped by hand")
+        log.fail("KILLED", str(error) or "stopped by hand")
         log.wait()
         raise error
     if isinstance(error, DivergedError):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import NDArray
 
 from ablation import first_version
@@ -155,6 +156,7 @@ def compared(
         nuisances: what is searched, not compared.
     """
     swept = list(dict.fromkeys(axis for one in axes for axis in one if axis != REPLICATES))
+    swept += [axis for axis in _swept_by_commands(table) if axis not in swept]
     if not table.empty:
         # A swept `experiment` is not a param: the keys that its files set are found below.
         swept = [axis for axis in swept if f"params.{axis}" in table]
@@ -172,6 +174,16 @@ def compared(
     for key in _confounded(table, [*factors], nuisances):
         factors[key] = levels(key)
     return factors, {key: values for key, values in searched.items() if len(values) > 1}
+
+
+def _swept_by_commands(table: pd.DataFrame) -> list[str]:
+    """What the commands of the runs swept, as each run recorded it.
+
+    An adaptive sweeper leaves no plan. Where it searches a learning rate, each run has its own,
+    from which everything else would follow.
+    """
+    texts = table.get("params.axes", pd.Series(dtype=object)).dropna().unique()
+    return list(dict.fromkeys(axis for text in texts for axis in yaml.safe_load(text)))
 
 
 def _undetermined(table: pd.DataFrame, known: Sequence[str]) -> Iterator[str]:

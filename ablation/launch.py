@@ -276,6 +276,9 @@ def _reporting_an_early_end(asked: Grid, study: Study, console: Console) -> Iter
         raise
     except AwayError as error:
         raise _away(error, study) from error
+    # A launcher that can't start; its sentence says what to set.
+    except ConfigError:
+        raise
     # A worker that was killed, a sweeper that gave up; Hydra's own exits.
     except (Exception, SystemExit) as error:
         _report_finished(asked, study, console)

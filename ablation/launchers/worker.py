@@ -67,8 +67,9 @@ class _Told(io.TextIOBase):
     def write(self, text: str) -> int:
         *whole, self._begun = (self._begun + text).split("\n")
         for line in whole:
-            # It waits until the line has arrived: the last one must not come after the result.
-            self._lines.put(line)
+            # It waits until the line has arrived: the last one must not come after the result. Not
+            # with `put`: while a task waits so, Ray gives its CPUs to another one.
+            process.result(self._lines.actor.put_nowait.remote(line).future())
         return len(text)
 
     def end(self) -> None:
@@ -87,7 +88,7 @@ PASSED = (
 def passed() -> dict[str, str]:
     """The variables of this process that the processes of a cluster are to have, too."""
     found = {key: value for key, value in os.environ.items() if key.startswith(PASSED)}
-    # Ray would set it to the CPUs of the run's share; the number of threads decides the last digits.
+    # Ray would set it to the CPUs of a run's share; the number of threads decides last digits.
     if "ABLATION_THREADS" in found:
         found.setdefault("OMP_NUM_THREADS", found["ABLATION_THREADS"])
     return found

@@ -78,6 +78,8 @@ def join(wishes: Wishes, environment: Mapping[str, str]) -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     else:
         _refuse_unreachable(wishes.address)
+        # Something else may answer there, and each of Ray's 20 tries takes up to 40 s.
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")
     import ray
 
     if ray.is_initialized():

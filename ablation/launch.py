@@ -162,22 +162,31 @@ def _run_all(asked: Grid, parts: Sequence[Grid], study: Study, console: Console)
 def _wait_for_others(asked: Grid, study: Study, console: Console) -> bool:
     """Wait while other commands train runs of this one; whether there was anything to wait for."""
     own = {run.fingerprint for run in asked.runs}
-    has_waited = False
+    has_waited = has_told = False
     while True:
-        study.patience(store.close_dead, study.client, study.experiment_id)
-        query = "attributes.status = 'RUNNING'"
-        running = [
-            run
-            for run in study.patience(store.search, study.client, study.experiment_id, query)
-            if run.data.tags.get("fingerprint") in own and not is_own(run.data.tags)
-        ]
+        # Before the dead are closed: a run that was left to a process which has died since is one
+        # that was waited for.
+        running = _of_others(own, study)
+        n_closed = study.patience(store.close_dead, study.client, study.experiment_id)
+        if running and n_closed:
+            has_waited, running = True, _of_others(own, study)
         if not running:
             return has_waited
-        if not has_waited:
+        if not has_told:
             n = count(len(running), "run")
             console.print(f"waiting for {n} that another command is training", markup=False)
-        has_waited = True
+        has_waited = has_told = True
         time.sleep(WAIT_SECONDS)
+
+
+def _of_others(own: set[str], study: Study) -> "list[Run]":
+    """The runs of these fingerprints that are under way, and not in this process or its workers."""
+    query = "attributes.status = 'RUNNING'"
+    return [
+        run
+        for run in study.patience(store.search, study.client, study.experiment_id, query)
+        if run.data.tags.get("fingerprint") in own and not is_own(run.data.tags)
+    ]
 
 
 def _records(study: Study) -> list[Record]:
@@ -278,6 +287,9 @@ def _reporting_an_early_end(asked: Grid, study: Study, console: Console) -> Iter
         raise
     except AwayError as error:
         raise _away(error, study) from error
+    # A launcher that can't start; its sentence says what to set.
+    except ConfigError:
+        raise
     # A worker that was killed, a sweeper that gave up; Hydra's own exits.
     except (Exception, SystemExit) as error:
         _report_finished(asked, study, console)

@@ -70,15 +70,18 @@ def command(stopped: str = "stopped") -> Iterator[None]:
         imports_done()
 
 
-def stop_on_signals() -> None:
+def stop_on_signals(*names: str) -> None:
     """Let SIGTERM and SIGHUP stop the command as Ctrl-C does.
 
     The first signal raises KeyboardInterrupt, after which the finished runs are reported; the
     second ends the process and its child processes at once. A signal that is ignored, as under
     nohup, stays ignored.
+
+    Args:
+        names: the signals that stop it; all three where none is named.
     """
     stop = _Stop()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for name in names or ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)

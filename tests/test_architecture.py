@@ -29,6 +29,7 @@ ROOMS = (
     ("report",),
     (
         "launch",
+        "launchers",
         "result",
         "session",
         "checks",

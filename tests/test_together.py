@@ -74,6 +74,29 @@ def test_a_run_of_a_command_that_is_killed_is_trained_by_the_one_that_waits(tmp_
     assert [run.info.run_name for run in done] == ["scratch-l1-adam-s0"]
 
 
+def test_a_run_that_was_left_to_a_command_which_is_killed_is_trained_at_the_end(
+    tmp_path: Path,
+) -> None:
+    store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    own = [f"study={STUDY}", "epochs=50", "reg=l1"]
+    first = started(tmp_path, *GRID, *own, "transfer=scratch")
+    while not any(run.info.status == "RUNNING" for run in runs(tmp_path)):
+        time.sleep(0.2)
+        assert first.poll() is None
+    second = started(tmp_path, *GRID, *own, "transfer=scratch,frozen")
+    assert second.stdout is not None
+    heard = ""
+    while "is being trained by another command" not in heard:
+        heard += second.stdout.readline()
+        assert second.poll() is None, heard
+    first.kill()
+    first.wait()
+    said, _ = second.communicate(timeout=300)
+    assert second.returncode == 0, said
+    done = {run.info.run_name for run in runs(tmp_path) if run.info.status == "FINISHED"}
+    assert done == {"frozen-s0", "scratch-s0"}
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> store.Study:
     return store.open_study(store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}"), "s")

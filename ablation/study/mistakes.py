@@ -32,10 +32,15 @@ _REFERENCES = (
     UnsupportedInterpolationType,
 )
 
-#: Launchers and sweepers that are plugins of Hydra, each a package hydra-NAME-launcher or -sweeper.
+#: Launchers and sweepers that come with an extra or a package of their own, and what to install.
 PLUGINS = {
-    "hydra/launcher": ("joblib", "ray", "submitit", "rq"),
-    "hydra/sweeper": ("optuna",),
+    "hydra/launcher": {
+        "joblib": "'ablation[joblib]'",
+        "ray": "'ablation[ray]'",
+        "submitit": "'ablation[slurm]'",
+        "rq": "hydra-rq-launcher",
+    },
+    "hydra/sweeper": {"optuna": "'ablation[optuna]'"},
 }
 
 #: What their messages are recognised by.
@@ -99,11 +104,10 @@ def _unknown_level(error: MissingConfigException) -> str:
     options = sorted(option for option in error.options or () if option != "schema")
     if not group:
         return first_line(error)
-    known = PLUGINS.get(group, ())
+    known = PLUGINS.get(group, {})
     plugin = next((name for name in known if level == name or level.startswith(f"{name}_")), "")
     if plugin:
-        kind = group.removeprefix("hydra/")
-        return f"{group}={level}: not installed; pip install hydra-{plugin}-{kind}"
+        return f"{group}={level}: not installed; pip install {known[plugin]}"
     choices = ", ".join([*options, *(name for name in known if name not in options)])
     return f"{group}={level}: unknown level{nearest(level, options)}; choose from {choices}"
 

@@ -36,7 +36,9 @@ def test_the_scores_are_those_of_scikit_learn() -> None:
     assert list(found.recall.values()) == recall.tolist()
 
 
-def test_equal_probabilities_count_half_in_an_area_and_a_class_without_pictures_not_at_all() -> None:
+def test_equal_probabilities_count_half_in_an_area_and_a_class_without_pictures_not_at_all() -> (
+    None
+):
     made = said()
     assert made.probabilities is not None
     rounded = np.round(np.column_stack([made.probabilities, np.zeros(len(made.labels))]), 1)

@@ -1,5 +1,6 @@
 """How a command is stopped."""
 
+import signal
 import subprocess
 import sys
 
@@ -64,3 +65,50 @@ def test_a_section_that_must_not_be_interrupted_is_done_before_the_command_stops
         [sys.executable, "-c", STOPPED_INSIDE], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["inner", "outer"]
+
+
+#: A launcher's handler exits; the task is over by then, and its sections are whole.
+NOTICED = """
+import os, signal, sys
+from ablation import process
+
+said = []
+signal.signal(signal.SIGUSR2, lambda number, frame: (print(*said), sys.exit(3)))
+with process.heeding_notice(60):
+    try:
+        with process.before_notice(31):
+            said.append("long")
+        with process.before_notice(29):
+            os.kill(os.getpid(), signal.SIGUSR2)
+            os.kill(os.getpid(), signal.SIGUSR2)
+            said.append("short")
+            assert process.is_noticed()
+        said.append("after")
+    except KeyboardInterrupt as error:
+        assert process.is_stopped()
+        said.append(str(error))
+said.append("after the task")
+"""
+
+
+def test_a_notice_stops_the_task_before_the_launcher_ends_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NOTICED], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == "long short the time of its job was up\n"
+
+
+UNNOTICED = """
+import os, signal
+from ablation import process
+
+with process.heeding_notice(60), process.before_notice(1):
+    assert not process.is_noticed()
+    os.kill(os.getpid(), signal.SIGUSR2)
+"""
+
+
+def test_where_no_launcher_waits_for_a_notice_nothing_is_changed() -> None:
+    done = subprocess.run([sys.executable, "-c", UNNOTICED], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGUSR2

@@ -10,9 +10,13 @@ from mlflow.entities import Run
 from tests import slurm
 from tests.conftest import command
 
-pytestmark = pytest.mark.skipif(
-    not importlib.util.find_spec("submitit"), reason="the extra `slurm` is not installed"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not importlib.util.find_spec("submitit"), reason="the extra `slurm` is not installed"
+    ),
+    # Five processes start, one after another.
+    pytest.mark.timeout(1200),
+]
 
 FEW = ["data.train_pictures=24", "data.val_pictures=20", "data.size=32", "threads=1", "study=s"]
 GRID = ["-m", "transfer=scratch", "reg=l1,l2", "epochs=4", *FEW]

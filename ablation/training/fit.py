@@ -95,8 +95,9 @@ def fit(
             if best is None or found.accuracy > best.found.accuracy:
                 best = _Best(epoch, found, _copy(trainer.evaluated.above))
             on_epoch(row)
-            is_due = checkpoint and (checkpoint.is_due or process.is_noticed())
-            if checkpoint and is_due and epoch < config.epochs:
+            is_due = checkpoint and checkpoint.is_due and epoch < config.epochs
+            # After a notice even a training that is whole has not been written to the store.
+            if checkpoint and (is_due or process.is_noticed()):
                 checkpoint.write(_state(trainer, history, best))
     assert best is not None
     applied = trainer.applied()

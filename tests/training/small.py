@@ -1,6 +1,7 @@
 """Runs of a few seconds, for tests that train."""
 
 import contextlib
+from collections.abc import Callable
 
 import torch
 
@@ -69,10 +70,14 @@ def cut_off(config: Config, after: int, checkpoint: Checkpoint) -> Fit:
         if row["epoch"] == after:
             raise KilledError
 
-    _, parts, examples, compute = built(config)
-    with contextlib.suppress(KilledError), randomness.seeded(randomness.TRAINING, config.seed):
-        fit(parts, examples, config, compute, end, checkpoint)
+    with contextlib.suppress(KilledError):
+        fitted(config, checkpoint, end)
     assert checkpoint.path.is_file()
+    return fitted(config, checkpoint, lambda row: None)
+
+
+def fitted(config: Config, checkpoint: Checkpoint, on_epoch: Callable[[Epoch], None]) -> Fit:
+    """A training that goes on from its checkpoint, where there is one."""
     _, parts, examples, compute = built(config)
     with randomness.seeded(randomness.TRAINING, config.seed):
-        return fit(parts, examples, config, compute, lambda row: None, checkpoint)
+        return fit(parts, examples, config, compute, on_epoch, checkpoint)

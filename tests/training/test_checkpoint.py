@@ -1,15 +1,19 @@
 """A training that was cut off goes on, and ends as one that was not."""
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from ablation import process
 from ablation.network.device import Compute
 from ablation.tracking.store import Identity
 from ablation.training.checkpoint import Checkpoint
-from tests.training.small import COMPUTE, cut_off, small, trained
+from ablation.training.fit import Epoch
+from tests.training.small import COMPUTE, cut_off, fitted, small, trained
 
 RUN = ["epochs=4", "data.train_pictures=16"]
 
@@ -37,6 +41,33 @@ def test_history_weights_and_predictions_are_equal_to_the_digit(
     assert (whole.best_epoch, whole.n_steps) == (resumed.best_epoch, resumed.n_steps)
     assert (whole.probabilities == resumed.probabilities).all()
     assert all(torch.equal(value, resumed.state[name]) for name, value in whole.state.items())
+
+
+@pytest.mark.parametrize("after", [2, 4])
+def test_a_launchers_notice_loses_no_epoch(after: int, tmp_path: Path) -> None:
+    """Nor the last one, after which there is only the store that has not got it."""
+    config = small(*RUN, "transfer=full")
+    _, _, whole, _ = trained(config)
+    noticed: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: noticed.append(number))
+    seen: list[float] = []
+
+    def notice(row: Epoch) -> None:
+        seen.append(row["epoch"])
+        if row["epoch"] == after and not noticed:
+            os.kill(os.getpid(), signal.SIGUSR2)
+
+    try:
+        with process.heeding_notice(600):
+            fitted(config, Checkpoint(tmp_path / "state.pt", 1e9), notice)
+        assert (seen, noticed) == ([*range(1, after + 1)], [signal.SIGUSR2])
+        resumed = fitted(config, Checkpoint(tmp_path / "state.pt", 1e9), notice)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert [row["val/loss"] for row in whole.history] == [
+        row["val/loss"] for row in resumed.history
+    ]
+    assert (whole.probabilities == resumed.probabilities).all()
 
 
 def test_a_short_training_writes_nothing(tmp_path: Path) -> None:

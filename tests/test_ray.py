@@ -147,22 +147,26 @@ def kill_the_node_of_a_run(cluster: psutil.Popen, *, with_workers: bool) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("with_workers", [True, False])
+@pytest.mark.parametrize(("with_workers", "epochs"), [(True, 15), (False, 100)])
 def test_runs_of_a_node_that_is_killed_move_to_another(
-    with_workers: bool, nodes: tuple[psutil.Popen, str], tmp_path: Path
+    with_workers: bool, epochs: int, nodes: tuple[psutil.Popen, str], tmp_path: Path
 ) -> None:
-    """Nothing is lost, nothing is trained twice, and the cluster goes on."""
+    """Nothing is lost, nothing is trained twice, and the cluster goes on.
+
+    A worker may outlive its node, and its run must not be trained elsewhere at the same time.
+    """
     cluster, address = nodes
-    words = [*GRID, *RAY, "epochs=15", f"hydra.launcher.address={address}"]
+    words = [*GRID, *RAY, f"epochs={epochs}", f"hydra.launcher.address={address}"]
     code, said = run_until(
         words,
         tmp_path,
-        "scratch-l[12]-s0  epoch 3/15",
+        f"scratch-l[12]-s0  epoch 3/{epochs}",
         lambda _: kill_the_node_of_a_run(cluster, with_workers=with_workers),
     )
     assert code == 0, said
     assert "Ray: 2 nodes, 1 CPU a run, 2 runs at a time" in said
-    assert "the run moves to another" in said
+    # Without its node a worker may still bring a run to its end.
+    assert not with_workers or "the run moves to another" in said
     assert n_finished(tmp_path) == dict.fromkeys(NAMES, 1)
     assert "RUNNING" not in statuses(tmp_path).values()
     assert rays(cluster, "gcs_server")

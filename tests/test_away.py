@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 
 from tests.conftest import command
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 GRID = [
     *("-m", "transfer=scratch", "reg=none,l1,l2", "study=s", "epochs=4"),
@@ -112,7 +112,7 @@ def test_a_server_that_restarts_costs_no_run_and_no_traceback(tmp_path: Path) ->
         stop(first)
         time.sleep(30)
         with server(tmp_path, port):
-            rest, _ = study.communicate(timeout=200)
+            rest, _ = study.communicate(timeout=400)
             said += rest
             assert study.returncode == 0, said
             assert said.count("the MLflow store is away") == 1, said
@@ -129,7 +129,7 @@ def test_what_a_server_never_got_is_delivered_by_the_next_command(tmp_path: Path
         study = started(tmp_path, uri, "tracking.patience=2")
         said = heard(study, "epoch 2/4")
         stop(first)
-        rest, _ = study.communicate(timeout=200)
+        rest, _ = study.communicate(timeout=400)
     said += rest
     assert study.returncode == 1
     assert "Traceback" not in said
@@ -191,7 +191,7 @@ def test_a_database_that_is_stopped_for_a_while_costs_no_run(tmp_path: Path) -> 
         database.stop()
         time.sleep(30)
         database.start()
-        rest, _ = study.communicate(timeout=200)
+        rest, _ = study.communicate(timeout=400)
         said += rest
         assert study.returncode == 0, said
         assert said.count("the MLflow store is away") == 1, said
@@ -214,7 +214,7 @@ def test_a_server_whose_database_is_stopped_for_a_while_costs_no_run(tmp_path: P
             database.stop()
             time.sleep(30)
             database.start()
-            rest, _ = study.communicate(timeout=200)
+            rest, _ = study.communicate(timeout=400)
             said += rest
             assert study.returncode == 0, said
             assert "Traceback" not in said

@@ -37,9 +37,10 @@ from ablation.report.claims.two_way import (
 )
 
 #: How far below 0 the runs' part of the variance of a mean may be estimated, as a share of the
-#: pictures' part. The estimate is unbiased. Were it cut at 0, intervals would be too long where the
-#: runs differ little by chance; were it not cut, some would be far too short.
-LOWEST = -0.15
+#: pictures' part, where other cells say as good as all that is known of it; nothing where none do.
+#: The estimate is unbiased. Were it always cut at 0, intervals would be too long where the runs
+#: differ little by chance; were it not cut, those of few degrees of freedom would be too short.
+LOWEST = -0.2
 
 Floats = NDArray[np.float64]
 Folds = NDArray[np.int64]
@@ -115,7 +116,8 @@ def cross_validated(
     beyond = between - within
     common = 1 - _independent_share(tables, n_folds, np.maximum(beyond, 0))
     scale = 1 / (n_divisions * n_folds) + common / (n_folds - 1)
-    variance = np.maximum(of_all + np.maximum(scale * beyond, LOWEST * of_all), TINY)
+    lowest = LOWEST * (1 - (n_folds - 1) / freedom) * of_all
+    variance = np.maximum(of_all + np.maximum(scale * beyond, lowest), TINY)
     of_runs = np.minimum(np.maximum(scale * beyond, 0), variance)
     sources = Sources(
         seed_share=of_runs / variance,

@@ -36,12 +36,6 @@ from ablation.report.claims.two_way import (
     picture_freedom,
 )
 
-#: How far below 0 the runs' part of the variance of a mean may be estimated, as a share of the
-#: pictures' part, where other cells say as good as all that is known of it; nothing where none do.
-#: The estimate is unbiased. Were it always cut at 0, intervals would be too long where the runs
-#: differ little by chance; were it not cut, those of few degrees of freedom would be too short.
-LOWEST = -0.2
-
 Floats = NDArray[np.float64]
 Folds = NDArray[np.int64]
 
@@ -113,16 +107,14 @@ def cross_validated(
         between, freedom = _with_expected(between, within, n_folds - 1, expected)
     if not known_size:
         between = SKEWED_RUNS * between
-    beyond = between - within
-    common = 1 - _independent_share(tables, n_folds, np.maximum(beyond, 0))
+    beyond = np.maximum(between - within, 0)
+    common = 1 - _independent_share(tables, n_folds, beyond)
     scale = 1 / (n_divisions * n_folds) + common / (n_folds - 1)
-    lowest = LOWEST * (1 - (n_folds - 1) / freedom) * of_all
-    variance = np.maximum(of_all + np.maximum(scale * beyond, lowest), TINY)
-    of_runs = np.minimum(np.maximum(scale * beyond, 0), variance)
+    variance = np.maximum(of_all + scale * beyond, TINY)
     sources = Sources(
-        seed_share=of_runs / variance,
+        seed_share=scale * beyond / variance,
         seed_freedom=freedom,
-        picture_ratio=np.minimum(of_all / variance, 1),
+        picture_ratio=of_all / variance,
         picture_freedom=picture_freedom(deviations, n_differing, known_size),
     )
     answers = n_divisions * n_augmented
@@ -131,7 +123,7 @@ def cross_validated(
         error=np.sqrt(variance),
         sources=sources,
         # In the units of one answer, as those of plain runs.
-        mean_squares=(answers * of_runs, answers * of_all, np.zeros(len(tables))),
+        mean_squares=(answers * scale * beyond, answers * of_all, np.zeros(len(tables))),
         n_seeds=n_divisions,
         n_pictures=n_augmented,
     )

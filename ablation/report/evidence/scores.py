@@ -48,7 +48,7 @@ def of_run(said: Predictions) -> Scores:
 
     classes = sorted(set(said.labels))
     # As numbers: scikit-learn looks at strings one by one, several times.
-    number = {name: n for n, name in enumerate({*classes, *said.predicted})}
+    number = {name: n for n, name in enumerate(dict.fromkeys([*classes, *said.predicted]))}
     true, predicted = (
         np.array([number[name] for name in names]) for names in (said.labels, said.predicted)
     )

@@ -50,51 +50,51 @@ def test_two_identical_commands_on_a_cold_store_train_each_run_once(tmp_path: Pa
     assert "Traceback" not in "".join(said)
 
 
-def test_a_run_of_a_command_that_is_killed_is_trained_by_the_one_that_waits(tmp_path: Path) -> None:
-    store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    # From scratch, so that the first run takes longer than it takes the other command to start.
-    own = ["transfer=scratch,frozen", "epochs=50"]
-    first = started(tmp_path, *GRID, *own, f"study={STUDY}")
-    while not any(run.info.status == "RUNNING" for run in runs(tmp_path)):
+def finished_after_a_kill(
+    folder: Path, first_words: list[str], second_words: list[str], wanted: str
+) -> list[str]:
+    """The names of the runs that finish where a command is killed in its first one.
+
+    Args:
+        folder: of both commands.
+        first_words: of the one that is killed.
+        second_words: of the one that starts while the first trains.
+        wanted: what the second says before the first is killed.
+    """
+    store.connect(f"sqlite:///{folder / 'mlflow.db'}")
+    first = started(folder, *GRID, *first_words, f"study={STUDY}")
+    while not any(run.info.status == "RUNNING" for run in runs(folder)):
         time.sleep(0.2)
         assert first.poll() is None
-    # It asks for that run alone, and so has to wait.
-    words = ["transfer=scratch", "reg=l1", "epochs=50"]
-    second = started(tmp_path, *GRID, *words, f"study={STUDY}")
+    second = started(folder, *GRID, *second_words, f"study={STUDY}")
     assert second.stdout is not None
     heard = ""
-    while "waiting for 1 run" not in heard:
+    while wanted not in heard:
         heard += second.stdout.readline()
         assert second.poll() is None, heard
     first.kill()
     first.wait()
     said, _ = second.communicate(timeout=300)
     assert second.returncode == 0, said
-    done = [run for run in runs(tmp_path) if run.info.status == "FINISHED"]
-    assert [run.info.run_name for run in done] == ["scratch-l1-adam-s0"]
+    return sorted(run.info.run_name for run in runs(folder) if run.info.status == "FINISHED")
+
+
+def test_a_run_of_a_command_that_is_killed_is_trained_by_the_one_that_waits(tmp_path: Path) -> None:
+    # From scratch, so that the first run takes longer than it takes the other command to start.
+    first = ["transfer=scratch,frozen", "epochs=50"]
+    # It asks for that run alone, and so has to wait.
+    second = ["transfer=scratch", "reg=l1", "epochs=50"]
+    done = finished_after_a_kill(tmp_path, first, second, "waiting for 1 run")
+    assert done == ["scratch-l1-adam-s0"]
 
 
 def test_a_run_that_was_left_to_a_command_which_is_killed_is_trained_at_the_end(
     tmp_path: Path,
 ) -> None:
-    store.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    own = [f"study={STUDY}", "epochs=50", "reg=l1"]
-    first = started(tmp_path, *GRID, *own, "transfer=scratch")
-    while not any(run.info.status == "RUNNING" for run in runs(tmp_path)):
-        time.sleep(0.2)
-        assert first.poll() is None
-    second = started(tmp_path, *GRID, *own, "transfer=scratch,frozen")
-    assert second.stdout is not None
-    heard = ""
-    while "is being trained by another command" not in heard:
-        heard += second.stdout.readline()
-        assert second.poll() is None, heard
-    first.kill()
-    first.wait()
-    said, _ = second.communicate(timeout=300)
-    assert second.returncode == 0, said
-    done = {run.info.run_name for run in runs(tmp_path) if run.info.status == "FINISHED"}
-    assert done == {"frozen-s0", "scratch-s0"}
+    first = ["epochs=50", "reg=l1", "transfer=scratch"]
+    second = ["epochs=50", "reg=l1", "transfer=scratch,frozen"]
+    done = finished_after_a_kill(tmp_path, first, second, "is being trained by another command")
+    assert done == ["frozen-s0", "scratch-s0"]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,8 +62,7 @@ class Reading:
         return cls((red, green, blue), (low, high))
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What decoding tells of a picture, for remarks on it.
 
     Attributes:

@@ -3,8 +3,6 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from ablation import process
@@ -21,33 +19,33 @@ IDLE_SECONDS = 5
 MANY = 4000
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """One picture, not yet decoded.
 
     Attributes:
         name: its path below the root.
         label: the index of its class.
-        read: returns the bytes of its file.
+        path: of its file, as text; empty where it has none of its own.
         group: what it belongs to, such as a patient; pictures of one group are in one split.
-        path: of its file; None where it has none of its own.
+        made: returns the bytes of a picture that has no file.
     """
 
     name: str
     label: int
-    read: Callable[[], bytes]
+    path: str = ""
     group: str | None = None
-    path: Path | None = None
+    made: Callable[[], bytes] | None = None
 
-    @property
-    def place(self) -> str:
-        """The path of its file as text; empty where it has none of its own."""
-        return str(self.path) if self.path else ""
+    def read(self) -> bytes:
+        """The bytes of its file.
 
-    @classmethod
-    def of_file(cls, name: str, label: int, path: Path, group: str | None = None) -> "Picture":
-        """A picture that is a file."""
-        return cls(name, label, path.read_bytes, group, path)
+        Raises:
+            OSError: it can't be read.
+        """
+        if self.made:
+            return self.made()
+        with open(self.path, "rb") as file:
+            return file.read()
 
 
 class Found(NamedTuple):
@@ -79,10 +77,10 @@ def describe(
         index: what is known from before.
     """
     known = index.known([one.path for one in pictures if one.path]) if index else {}
-    new = [one for one in pictures if one.place not in known]
+    new = [one for one in pictures if one.path not in known]
     read = _read_all(new, reading, index)
     for one in pictures:
-        about = known.get(one.place)
+        about = known.get(one.path)
         yield next(read) if about is None else Found(about.content, about, None)
 
 
@@ -97,7 +95,7 @@ def _read_all(
         entered: dict[str, tuple[Stamp, Described]] = {}
         for one, (stamp, found) in zip(part, read, strict=True):
             if stamp and isinstance(found.about, Described):
-                entered[one.place] = stamp, found.about
+                entered[one.path] = stamp, found.about
             # Before the last is given away: nobody need ask for more.
             if index and one is part[-1]:
                 index.enter(entered)

@@ -5,7 +5,7 @@ Imports no torch, so that a wrong folder is answered at once.
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,15 +26,17 @@ LITTER = ("thumbs.db", "desktop.ini")
 
 @dataclass
 class Listing:
-    """The files below a folder, without hidden ones.
+    """The files below a folder, without hidden ones. Pictures may be a million, so paths are text.
 
     Attributes:
-        pictures: files with an accepted suffix, sorted by path.
+        pictures: the paths of files with an accepted suffix, sorted.
         others: files with another suffix, sorted by path.
+        folders: the folders within it, sorted by path.
     """
 
-    pictures: list[Path] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
 
 
 def accepted_suffixes(extra: Sequence[str]) -> frozenset[str]:
@@ -76,11 +78,7 @@ def list_files(folder: Path, accepted: frozenset[str]) -> Listing:
         DataError: a folder can't be read, or a name is not UTF-8.
     """
     found = Listing()
-    for path, is_readable in _files(folder, ()):
-        if is_readable and path.suffix.lower() in accepted:
-            found.pictures.append(path)
-        elif path.name.lower() not in LITTER:
-            found.others.append(path)
+    _list(folder, (), tuple(accepted), found)
     return found
 
 
@@ -157,23 +155,26 @@ def extra_formats_hint(others: Iterable[Path]) -> str:
     return f"; data.extra_formats=[{','.join(addable)}] reads {' and '.join(addable)}"
 
 
-def _files(folder: Path, above: tuple[str, ...]) -> Iterator[tuple[Path, bool]]:
-    """Every file below a folder that is not hidden, in the order of their paths.
+def _list(folder: Path, above: tuple[str, ...], suffixes: tuple[str, ...], found: Listing) -> None:
+    """Add every file below a folder that is not hidden, in the order of their paths.
 
-    Links back to a parent folder end there. With each file comes whether it may be read: reading a
-    pipe would wait for ever. A broken link may: reading it fails with a message that names it.
+    Links back to a parent folder end there. A pipe is no picture: reading it would wait for ever. A
+    broken link may be one: reading it fails with a message that names it.
     """
     real = os.path.realpath(folder)
     if real in above:
         return
     for entry in _scanned(folder):
-        path = folder / entry.name
         if entry.is_symlink():
             # An entry's own methods fail on a link to itself.
+            path = folder / entry.name
             is_folder, is_readable = path.is_dir(), path.is_file() or not path.exists()
         else:
             is_folder, is_readable = entry.is_dir(), entry.is_file()
         if is_folder:
-            yield from _files(path, (*above, real))
-        else:
-            yield path, is_readable
+            found.folders.append(folder / entry.name)
+            _list(folder / entry.name, (*above, real), suffixes, found)
+        elif is_readable and entry.name.lower().endswith(suffixes):
+            found.pictures.append(entry.path)
+        elif entry.name.lower() not in LITTER:
+            found.others.append(folder / entry.name)

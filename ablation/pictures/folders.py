@@ -17,7 +17,6 @@ from ablation.pictures.files import (
     entries,
     extra_formats_hint,
     list_files,
-    names,
     no_pictures,
     not_read,
 )
@@ -43,13 +42,13 @@ class Found:
 
     Attributes:
         classes: the names of the classes, sorted.
-        splits: (path, label) of each picture, under train, val and test; under "" where the folder
-            has no splits.
+        splits: (path as text, label) of each picture, under train, val and test; under "" where the
+            folder has no splits.
         notes: what in the folder is not used.
     """
 
     classes: list[str]
-    splits: dict[str, list[tuple[Path, int]]]
+    splits: dict[str, list[tuple[str, int]]]
     notes: list[str]
 
 
@@ -72,7 +71,7 @@ def find(root: Path, extra_formats: Sequence[str]) -> Found:
     folders = _split_folders(root) or {"": root}
     classes = {split: _class_folders(folder) for split, folder in folders.items()}
     names = list(classes.get("train") or classes[""])
-    splits: dict[str, list[tuple[Path, int]]] = {}
+    splits: dict[str, list[tuple[str, int]]] = {}
     others: list[Path] = []
     nested: list[Path] = []
     for split, by_name in classes.items():
@@ -84,7 +83,7 @@ def find(root: Path, extra_formats: Sequence[str]) -> Found:
             inside = _class_files(by_name[name], accepted)
             splits[split] += [(path, label) for path in inside.pictures]
             others += inside.others
-            nested += [path for path in inside.pictures if path.parent != by_name[name]]
+            nested += _in_folders(by_name[name], inside)
     notes = [*_unused(root, folders, accepted), *_nested(root, nested)]
     if others:
         notes.append(not_read(others, root) + extra_formats_hint(others))
@@ -167,16 +166,26 @@ def _class_files(folder: Path, accepted: frozenset[str]) -> Listing:
     Raises:
         DataError: it has no pictures, or a folder train/.
     """
-    inside = [name for name in names(folder) if _split_of(name) == "train"]
+    found = list_files(folder, accepted)
+    inside = [
+        one.name for one in found.folders if one.parent == folder and _split_of(one.name) == "train"
+    ]
     if inside:
         raise DataError(
             f"{folder}: lies where classes are expected and holds {inside[0]}/; pictures belong "
             "in train/<class>/ or in <class>/ below data.root"
         )
-    found = list_files(folder, accepted)
     if not found.pictures:
         raise DataError(no_pictures(folder, found, accepted) + extra_formats_hint(found.others))
     return found
+
+
+def _in_folders(folder: Path, found: Listing) -> list[Path]:
+    """The pictures of a listing that are not directly in its folder."""
+    if not found.folders:
+        return []
+    directly = str(folder)
+    return [Path(path) for path in found.pictures if os.path.dirname(path) != directly]
 
 
 def _unused(root: Path, folders: dict[str, Path], accepted: frozenset[str]) -> Iterator[str]:

@@ -24,6 +24,12 @@ from ablation.pictures.near import Look
 VERSION = 1
 #: Files that changed so recently, in seconds, are not entered.
 RECENT_SECONDS = 2.0
+#: What is kept of a file beside its folder, and of which type SQLite takes it to be.
+COLUMNS = {
+    "name": "TEXT", "stamp": "TEXT", "content": "BLOB", "height": "INTEGER", "width": "INTEGER",
+    "pixels": "BLOB", "is_constant": "INTEGER", "n_frames": "INTEGER", "low": "REAL",
+    "high": "REAL", "black": "REAL", "white": "REAL", "look": "BLOB",
+}  # fmt: skip
 #: Seconds that another process is waited for which writes to the same index.
 PATIENCE = 20.0
 
@@ -51,16 +57,15 @@ class Stamp(NamedTuple):
     is_recent: bool
 
     @classmethod
-    def of(cls, path: Path | str) -> "Stamp":
+    def of(cls, path: str) -> "Stamp":
         """The stamp of a file, to be taken before it is read.
 
         Raises:
             OSError: it can't be read.
         """
         is_ = os.stat(path)
-        text = f"{is_.st_size} {is_.st_mtime_ns} {is_.st_ctime_ns} {is_.st_ino}"
         # A time to come counts as recent: a clock was wrong.
-        return cls(text, time.time() - max(is_.st_mtime, is_.st_ctime) < RECENT_SECONDS)
+        return cls(_text(is_), time.time() - max(is_.st_mtime, is_.st_ctime) < RECENT_SECONDS)
 
 
 class Index:
@@ -78,27 +83,26 @@ class Index:
         how = f"{VERSION} {PIL.__version__} {reading!r}"
         self._file = folder / f"{hashlib.sha256(how.encode()).hexdigest()[:16]}.sqlite"
 
-    def known(self, paths: Sequence[Path]) -> dict[str, Described]:
-        """What is known of those files that are as they were, by their paths as text."""
-        by_folder: dict[str, dict[str, str]] = {}
-        for path in map(str, paths):
-            folder, name = _place(path)
-            by_folder.setdefault(folder, {})[name] = path
+    def known(self, paths: Sequence[str]) -> dict[str, Described]:
+        """What is known of those files that are as they were, by their paths."""
         found: dict[str, Described] = {}
         if not self._file.exists():
             return found
+        by_folder: dict[str, dict[str, str]] = {}
+        for path in paths:
+            folder, name = os.path.split(path)
+            by_folder.setdefault(folder, {})[name] = path
         with self._harmless(), self._opened() as opened:
             for folder, named in by_folder.items():
-                asked = "SELECT * FROM pictures WHERE folder = ?"
-                for _, name, stamp, *about in opened.execute(asked, (folder,)):
+                asked = f"SELECT {', '.join(COLUMNS)} FROM pictures WHERE folder = ?"
+                for name, stamp, *about in opened.execute(asked, (os.path.abspath(folder),)):
                     path = named.get(name, "")
-                    with contextlib.suppress(OSError):
-                        if path and Stamp.of(path).text == stamp:
-                            found[path] = _described(*about)
+                    if path and _is_as_it_was(path, stamp):
+                        found[path] = _described(*about)
         return found
 
     def enter(self, described: Mapping[str, tuple[Stamp, Described]]) -> None:
-        """Keep what was found in files, by their paths as text."""
+        """Keep what was found in files, by their paths."""
         rows = [
             (*_place(path), stamp.text, *_columns(about))
             for path, (stamp, about) in described.items()
@@ -109,10 +113,10 @@ class Index:
                 marks = ", ".join("?" * len(rows[0]))
                 opened.executemany(f"INSERT OR REPLACE INTO pictures VALUES ({marks})", rows)
 
-    def forget(self, path: Path) -> None:
+    def forget(self, path: str) -> None:
         """Read a file anew next time."""
         with self._harmless(), self._opened() as opened:
-            opened.execute("DELETE FROM pictures WHERE folder = ? AND name = ?", _place(str(path)))
+            opened.execute("DELETE FROM pictures WHERE folder = ? AND name = ?", _place(path))
 
     @contextlib.contextmanager
     def _harmless(self) -> Iterator[None]:
@@ -128,18 +132,29 @@ class Index:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         self._file.parent.mkdir(parents=True, exist_ok=True)
+        columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
         with contextlib.closing(sqlite3.connect(self._file, timeout=PATIENCE)) as opened, opened:
             opened.execute(
-                "CREATE TABLE IF NOT EXISTS pictures (folder TEXT, name TEXT, stamp TEXT, "
-                "content BLOB, height INTEGER, width INTEGER, pixels BLOB, is_constant INTEGER, "
-                "n_frames INTEGER, low REAL, high REAL, black REAL, white REAL, look BLOB, "
+                f"CREATE TABLE IF NOT EXISTS pictures (folder TEXT, {columns}, "
                 "PRIMARY KEY (folder, name)) WITHOUT ROWID"
             )
             yield opened
 
 
+def _text(is_: os.stat_result) -> str:
+    return f"{is_.st_size} {is_.st_mtime_ns} {is_.st_ctime_ns} {is_.st_ino}"
+
+
+def _is_as_it_was(path: str, stamp: str) -> bool:
+    try:
+        return _text(os.stat(path)) == stamp
+    except OSError:
+        return False
+
+
 def _place(path: str) -> tuple[str, str]:
-    return os.path.split(path if os.path.isabs(path) else os.path.abspath(path))
+    folder, name = os.path.split(path)
+    return os.path.abspath(folder), name
 
 
 def _columns(one: Described) -> tuple[object, ...]:

@@ -67,14 +67,16 @@ def copies(splits: Mapping[str, Split]) -> list[list[Member]]:
     Args:
         splits: the splits by their names.
     """
-    alike: dict[bytes, list[Member]] = {}
+    alike: dict[bytes, list[tuple[str, int]]] = {}
     for name, split in splits.items():
         for index, facts in enumerate(split.facts):
             if facts:
-                where = int(split.labels[index]), split.names[index], split.contents[index]
-                alike.setdefault(facts.pixel_hash, []).append(Member(name, index, *where))
+                alike.setdefault(facts.pixel_hash, []).append((name, index))
     found: list[list[Member]] = []
-    for group in alike.values():
+    for places in alike.values():
+        if len(places) == 1:
+            continue
+        group = [_member(name, splits[name], index) for name, index in places]
         same = {group[0].content: group}
         if len({member.content for member in group}) > 1:
             same = {}
@@ -84,6 +86,11 @@ def copies(splits: Mapping[str, Split]) -> list[list[Member]]:
                 same.setdefault(key, []).append(member)
         found += [members for members in same.values() if len(members) > 1]
     return found
+
+
+def _member(name: str, split: Split, index: int) -> Member:
+    label, picture, content = int(split.labels[index]), split.names[index], split.contents[index]
+    return Member(name, index, label, picture, content)
 
 
 def notes(

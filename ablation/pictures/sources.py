@@ -64,7 +64,7 @@ def _digits(config: DataConfig) -> Source:
         return content.getvalue()
 
     pictures = [
-        Picture(f"digits/{index:04}", int(label), functools.partial(read, index))
+        Picture(f"digits/{index:04}", int(label), made=functools.partial(read, index))
         for index, label in enumerate(digits.target)
     ]
     classes = [str(name) for name in digits.target_names]
@@ -84,11 +84,9 @@ def _archive(config: DataConfig) -> Source:
 def _folder(config: DataConfig) -> Source:
     root = _root(config)
     found = folders.find(root, config.extra_formats)
+    below = len(str(root / "x")) - 1
     splits = {
-        split: [
-            Picture.of_file("/".join(path.parts[len(root.parts) :]), label, path)
-            for path, label in files
-        ]
+        split: [Picture(path[below:].replace(os.sep, "/"), label, path) for path, label in files]
         for split, files in found.splits.items()
     }
     return Source(found.classes, _divided(splits, config), found.notes)
@@ -98,7 +96,7 @@ def _table(config: DataConfig) -> Source:
     """The pictures that a table lists."""
     found = table.find(_root(config), config.columns)
     splits = {
-        split: [Picture.of_file(row.name, row.label, row.path, row.group) for row in rows]
+        split: [Picture(row.name, row.label, str(row.path), row.group) for row in rows]
         for split, rows in found.splits.items()
     }
     return Source(found.classes, _divided(splits, config), found.notes)

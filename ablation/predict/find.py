@@ -46,7 +46,7 @@ def _add(asked: Asked, path: Path, accepted: frozenset[str]) -> None:
         found = list_files(path, accepted)
         if not found.pictures:
             raise DataError(no_pictures(path, found, accepted))
-        asked.paths += found.pictures
+        asked.paths += map(Path, found.pictures)
         if found.others:
             hint = "; name a file to have it read" if addable_suffixes(found.others) else ""
             asked.notes.append(f"{path}: {not_read(found.others, path)}{hint}")

@@ -50,7 +50,7 @@ def noisy(n: int) -> Split:
         return content.getvalue()
 
     pictures = [
-        Picture(f"train/{index:03}.png", index % 2, functools.partial(read, index))
+        Picture(f"train/{index:03}.png", index % 2, made=functools.partial(read, index))
         for index in range(n)
     ]
     return Split(pictures, 1e9)

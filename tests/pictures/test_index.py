@@ -88,7 +88,8 @@ def test_a_picture_that_is_not_what_the_index_says_is_refused_once(
     make_folder: MakeFolder, cache: CacheConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_folder({"train": 3, "val": 2})
-    monkeypatch.setattr(index.Stamp, "of", classmethod(lambda cls, path: cls("always", False)))
+    monkeypatch.setattr(index, "RECENT_SECONDS", 0.0)
+    monkeypatch.setattr(index, "_is_as_it_was", lambda path, stamp: True)
     first = loaded(root, cache)
     place = first.train.names.index("train/red/001.png")
     paint(root / "train/red/001.png", (200, 0, 0), 77, (40, 40))
@@ -154,6 +155,6 @@ def test_pixels_that_are_not_kept_are_not_in_memory_together(
     assert 0 < most <= 2 * (os.cpu_count() or 1) + 10
     made.clear()
     most = 0
-    pictures = [describe.Picture.of_file(path.name, 0, path) for path in root.rglob("*.png")]
+    pictures = [describe.Picture(path.name, 0, str(path)) for path in root.rglob("*.png")]
     assert len(describe._described(pictures, describe.Reading())) == len(pictures) == 124
     assert most <= 2

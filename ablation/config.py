@@ -4,8 +4,8 @@ What each key is for is said in conf/config.yaml. Neither torch nor MLflow is im
 mistake is answered at once.
 """
 
+import copy
 import functools
-import itertools
 import math
 import operator
 import os
@@ -209,24 +209,35 @@ def resolve(composed: DictConfig, *, for_training: bool = True) -> Config:
     Raises:
         ConfigError: naming every key that is unknown or out of its range.
     """
-    config = _read(composed)
+    values: dict[str, Any] = OmegaConf.to_container(visible(composed), resolve=True)  # type: ignore[assignment]
+    return checked(values, for_training=for_training)[0]
+
+
+def checked(
+    values: Mapping[str, Any], *, for_training: bool = True
+) -> tuple[Config, frozenset[str]]:
+    """Turn values that were composed over the schema into a checked `Config`.
+
+    Args:
+        values: nested, without Hydra's own part; they are not changed.
+        for_training: see `resolve`.
+
+    Returns:
+        The config, and the keys of its parts that their targets don't take, dotted.
+
+    Raises:
+        ConfigError: as `resolve`.
+    """
+    config, untaken = _read(values)
     problems = list(_problems(config))
     for group in parts.GROUPS if for_training else ():
-        part, _ = parts.taken(group, getattr(config, group))
+        part, rest = parts.taken(group, getattr(config, group))
         setattr(config, group, part)
         problems += parts.problems(group, part)
+        untaken += rest
     if problems:
         raise ConfigError("\n".join(problems))
-    return config
-
-
-def untaken(composed: DictConfig) -> frozenset[str]:
-    """The keys of its parts that their targets don't take, dotted."""
-    values: dict[str, Any] = OmegaConf.to_container(visible(composed), resolve=True)  # type: ignore[assignment]
-    rest = {key: value for key, value in values["model"].items() if f"model.{key}" not in SCHEMA}
-    found = [parts.own_model(rest)[1]]
-    found += [parts.taken(group, values[group])[1] for group in parts.GROUPS]
-    return frozenset(itertools.chain(*found))
+    return config, frozenset(untaken)
 
 
 def visible(composed: DictConfig) -> DictConfig:
@@ -234,21 +245,20 @@ def visible(composed: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
-def _read(composed: DictConfig) -> Config:
-    """The config with the values that were composed.
+def _read(composed: Mapping[str, Any]) -> tuple[Config, tuple[str, ...]]:
+    """The config with the values that were composed, and the keys that its network does not take.
 
     Raises:
         ConfigError: one of them has no key in the schema, as +nonsense=1.
     """
-    values: dict[str, Any] = OmegaConf.to_container(visible(composed), resolve=True)  # type: ignore[assignment]
-    config = Config()
+    values, config = copy.deepcopy(dict(composed)), Config()
     for key in SCHEMA.values():
         *above, name = key.path
         given = functools.reduce(operator.getitem, above, values)
         setattr(functools.reduce(getattr, above, config), name, given.pop(name))
     for group in parts.GROUPS:
         setattr(config, group, values.pop(group))
-    _take_own_model(config.model, values["model"])
+    untaken = _take_own_model(config.model, values["model"])
     groups = dict.fromkeys(key.path[0] for key in SCHEMA.values() if len(key.path) > 1)
     for name in values:
         if name not in groups:
@@ -258,18 +268,23 @@ def _read(composed: DictConfig) -> Config:
             known = [key for key in KNOWN if key.startswith(f"{group}.")]
             guess = nearest(f"{group}.{name}", known)
             raise ConfigError(f"{group}.{name}: unknown key{guess}; choose from {_names(1, group)}")
-    return config
+    return config, untaken
 
 
-def _take_own_model(model: ModelConfig, rest: dict[str, Any]) -> None:
-    """Move the target of a person's own network and its arguments from `rest` into the model."""
-    model.own, _ = parts.own_model(rest)
+def _take_own_model(model: ModelConfig, rest: dict[str, Any]) -> tuple[str, ...]:
+    """Move the target of a person's own network and its arguments from `rest` into the model.
+
+    Returns:
+        The keys that this target does not take, dotted.
+    """
+    model.own, untaken = parts.own_model(rest)
     rest.clear()
     if model.own:
         own = {"library": OWN, "name": str(model.own[TARGET]), "weights": "default"}
         for name, value in own.items():
             if getattr(model, name) == MISSING:
                 setattr(model, name, value)
+    return untaken
 
 
 def _names(depth: int, *above: str) -> str:

@@ -197,6 +197,9 @@ def typed(name: str, value: Any) -> Any:
     key = KEYS[name]
     if type(value) is key.type:
         return value
+    is_list = key.type == list[float] and isinstance(value, list)
+    if is_list and all(type(number) is float for number in value):
+        return list(value)
     settings = OmegaConf.create({key.path[0]: OmegaConf.structured(_KINDS[key.path[0]])})
     OmegaConf.update(settings, name, value)
     converted = OmegaConf.select(settings, name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import config as schema
@@ -29,6 +29,7 @@ from ablation.study import (
     sweeps,
     unused,
 )
+from ablation.study.composition import Combination
 from ablation.study.fingerprints import fingerprint
 from ablation.study.hydra_insides import (
     Job,
@@ -325,7 +326,7 @@ def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterat
 
     Hydra composes each combination of levels once; values are then set in the composed config.
     """
-    composed: dict[tuple[str, ...], DictConfig] = {}
+    combinations: dict[tuple[str, ...], Combination] = {}
     # Each value is read once, not once for every run.
     read = {
         (axis, value): sweeps.typed(axis, value)
@@ -338,22 +339,17 @@ def _runs(fixed: tuple[str, ...], axes: Mapping[str, tuple[str, ...]]) -> Iterat
         swept = {axis: f"{axis}={value}" for axis, value in varied.items()}
         chosen = tuple(text for axis, text in swept.items() if not is_key(axis))
         own = (*fixed, *swept.values())
-        if chosen not in composed:
+        if chosen not in combinations:
             # The first values are composed too, so that an unknown key is found.
-            composed[chosen] = composition.composed(own)
-        settings = schema.visible(composed[chosen])
+            combinations[chosen] = Combination(own)
+        given = {axis: read[axis, value] for axis, value in varied.items() if is_key(axis)}
         try:
-            for axis, value in varied.items():
-                if is_key(axis):
-                    OmegaConf.update(settings, axis, read[axis, value])
-            config = schema.resolve(settings)
+            config, untaken = schema.checked(combinations[chosen].with_values(given))
         except OmegaConfBaseException as error:
             raise ConfigError(mistakes.explain(error, own)) from error
-        asked = asked_run(config, levels(composed[chosen].hydra.runtime.choices))
+        asked = asked_run(config, levels(combinations[chosen].choices))
         plain = {axis.lstrip("+"): overrides.plain(value) for axis, value in varied.items()}
-        yield PlannedRun(
-            **vars(asked), overrides=own, varied=plain, untaken=schema.untaken(settings)
-        )
+        yield PlannedRun(**vars(asked), overrides=own, varied=plain, untaken=untaken)
 
 
 def levels(choices: Mapping[str, Any]) -> dict[str, str]:

@@ -5,7 +5,8 @@
 ROOT is the folder of the ants and bees, with train/ and val/. Each side is a command in a process
 of its own, run in turn (A, B, A, B, …) on the same machine; medians are compared, of whole
 processes from the shell, start-up, MLflow and report included, unless a row says otherwise.
-The ResNets start at random on both sides: their weights change no time. On two cores the whole
+The ResNets start at random on both sides: their weights change no time. The last row wants
+`pip install lightning`. On two cores the whole
 table takes two hours, most of them the naive sides of `grid` and `frozen12`.
 """
 
@@ -142,6 +143,26 @@ def our_loop(*overrides: str) -> Side:
     return Side(measure, f"{' '.join(overrides)}, its epochs")
 
 
+def lightning() -> Side:
+    """The README's study by a script of Lightning, Hydra and MLflow, in one process."""
+
+    def measure(bench: Bench) -> float:
+        return bench.shell("-m", "tests.benchmarks.lightning_study", *STUDY)[0]
+
+    return Side(measure, f"lightning_study {' '.join(STUDY)}")
+
+
+def our_study() -> Side:
+    """The README's study from cold, start-up and report included."""
+
+    def measure(bench: Bench) -> float:
+        return bench.shell("-m", "ablation", *STUDY)[0]
+
+    return Side(measure, f"python -m ablation {' '.join(STUDY)}")
+
+
+#: The README's study of handwritten digits: six runs.
+STUDY = ("-m", "transfer=full,frozen,scratch", "reg=l1,l2")
 RESNET18 = ("model=resnet18", "transfer.pretrained=false")
 
 CASES = [
@@ -192,6 +213,13 @@ CASES = [
             "data.size=128",
         ),
         "3",
+    ),
+    Case(
+        "lightning",
+        "the README's study, 6 runs at 64 px, against a script of Lightning, Hydra and MLflow",
+        lightning(),
+        our_study(),
+        "2",
     ),
 ]
 

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import logging
 import os
-import re
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +18,7 @@ from ablation import locks
 from ablation.errors import ConfigError, first_line
 from ablation.study import diverged
 from ablation.study.record import UNDER_WAY, Run
-from ablation.tracking import beside
+from ablation.tracking import beside, fresh
 from ablation.tracking.origin import is_alive, is_own
 from ablation.tracking.patience import Patience
 
@@ -106,8 +105,8 @@ def connect(uri: str) -> "MlflowClient":
     try:
         # Two processes that create the tables of a SQLite store at once would both fail.
         with locks.alone(file) if file else contextlib.nullcontext():
-            if file is not None and not file.exists() and _is_plain(uri, file):
-                _make(file)
+            if file is not None and not file.exists() and fresh.is_plain(uri, file):
+                fresh.make(file)
             client = MlflowClient(tracking_uri=uri)
             client.search_experiments(max_results=1)
     # Each kind of store fails in its own way.
@@ -119,30 +118,6 @@ def connect(uri: str) -> "MlflowClient":
     if file is not None:
         beside.mend(file)
     return client
-
-
-def _is_plain(uri: str, file: Path) -> bool:
-    """Whether the store's address is its file's path, without options and signs of its own."""
-    path = uri.removeprefix("sqlite:///")
-    return not re.search(r"[%?#:\\]", f"{path}{file}")
-
-
-def _make(file: Path) -> None:
-    """Make a SQLite store: under another name first, for one that is half made can't be used.
-
-    Args:
-        file: of the store, which does not exist.
-    """
-    from mlflow import MlflowClient
-
-    fresh = file.with_name(f".{file.name}.new")
-    fresh.unlink(missing_ok=True)  # of a process that was killed
-    client = MlflowClient(tracking_uri=f"sqlite:///{fresh}")
-    client.search_experiments(max_results=1)
-    with contextlib.suppress(AttributeError):
-        # Its connections are to the file under the name that it will no longer have.
-        client._tracking_client.store.engine.dispose()
-    fresh.replace(file)
 
 
 def _missing_driver(uri: str, error: Exception) -> str:

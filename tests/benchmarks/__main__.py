@@ -294,6 +294,11 @@ BESIDE = (
         "`python -m tests.benchmarks.hundreds BEFORE --out results/benchmarks`.\n",
     ),
     (
+        "many.md",
+        "\n[200,000 pictures](many.md), at a first start and at the next, by "
+        "`python -m tests.benchmarks.many BEFORE --out results/benchmarks`.\n",
+    ),
+    (
         "scaling.png",
         "\nWhat a study costs as it grows, by "
         "`python -m tests.benchmarks.scaling ROOT --size 128 --out results/benchmarks`:\n\n"

@@ -276,7 +276,12 @@ SINGLES = (
 )
 
 
-#: What the other two commands leave in the same folder.
+#: The row of what was not measured.
+ON_A_GPU = (
+    "| on a GPU: 12 frozen and 4 full runs, the share of time that it is busy, four runs at once "
+    "(no GPU was at hand) | | | | |"
+)
+#: What the other commands leave in the same folder.
 BESIDE = (
     (
         "breakdown.md",
@@ -292,6 +297,11 @@ BESIDE = (
         "hundreds.md",
         "\n[Hundreds of small runs](hundreds.md), against an earlier version of the project, by "
         "`python -m tests.benchmarks.hundreds BEFORE --out results/benchmarks`.\n",
+    ),
+    (
+        "versions.md",
+        "\n[Before and now](versions.md): the same work with an earlier version of the project, by "
+        "`python -m tests.benchmarks.versions BEFORE ROOT --out results/benchmarks`.\n",
     ),
     (
         "many.md",
@@ -322,7 +332,7 @@ def table(cases: Sequence[Case], singles: Mapping[str, list[float]]) -> str:
             f"| {case.work} ({times}) | {one:.1f} s | {other:.1f} s | **{one / other:.2f}** "
             f"| {case.at_least} |"
         )
-    lines += ["", "| | seconds | at most |", "|---|--:|--:|"]
+    lines += [ON_A_GPU, "", "| | seconds | at most |", "|---|--:|--:|"]
     for name, work, _, limit in SINGLES:
         if seconds := singles.get(name):
             lines.append(

@@ -39,6 +39,8 @@ group was killed with signal 9 after a random time; then the same command was gi
 finished exactly once. *Equal*: whether every history, metric by metric and epoch by epoch, is that
 of a study that was never killed, to the digit.
 
+[Commands that work on one study at the same time](together.md) have a page of their own.
+
 <!-- --8<-- [start:table] -->
 | killed after, s | while | finished before | exit code after | resumed at | once | equal |
 |---:|---|---:|---:|---|---|---|

@@ -47,19 +47,18 @@ def main() -> None:
             (seconds(arguments.before.resolve(), given), seconds(ROOT, given))
             for _ in range(arguments.repeats)
         ]
-        before, now = (statistics.median(side) for side in zip(*found, strict=True))
-        # Of each pair, since both sides of it met the machine in the same state.
-        ratio = statistics.median(new / old for old, new in found)
-        rows.append(f"| {name} | {before:.1f} s | {now:.1f} s | {ratio:.2f} |")
+        cells = [of_pairs([(old[kind], new[kind]) for old, new in found]) for kind in (0, 1)]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
         print(rows[-1], found, flush=True)
     text = f"""# Before and now
 
 `python -m tests.benchmarks.versions BEFORE ROOT --out results/benchmarks`: whole commands from the
 shell, each in an empty folder, in turn with an earlier version of the project and this one; medians
-of {arguments.repeats}. *Now / before*: the median of the pairs' ratios.
+of {arguments.repeats}. *Now / before*: the median of the pairs' ratios. Seconds of the processors
+depend less than those of the clock on what else the machine does.
 
-| work | before | now | now / before |
-|---|--:|--:|--:|
+| work | before | now | now / before | processors, before | now | now / before |
+|---|--:|--:|--:|--:|--:|--:|
 """ + "\n".join(rows)
     text += f"\n\n{os.cpu_count()} cores.\n"
     print(text)
@@ -67,22 +66,26 @@ of {arguments.repeats}. *Now / before*: the median of the pairs' ratios.
         (arguments.out / "versions.md").write_text(text)
 
 
-def seconds(code: Path, words: list[str]) -> float:
-    """Seconds of a command with the code of a checkout, in an empty folder."""
+def of_pairs(pairs: list[tuple[float, float]]) -> str:
+    """The medians of both sides, and of the pairs' ratios: both met the machine in one state."""
+    before, now = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(new / old for old, new in pairs)
+    return f"{before:.1f} s | {now:.1f} s | {ratio:.2f}"
+
+
+def seconds(code: Path, words: list[str]) -> tuple[float, float]:
+    """Seconds of a command with the code of a checkout, by the clock and of the processors."""
     with tempfile.TemporaryDirectory(prefix="ablation-benchmark-") as folder:
         env = {**os.environ, "ABLATION_CACHE": f"{folder}/cache", "PYTHONPATH": str(code)}
         env.pop("MLFLOW_TRACKING_URI", None)
         start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "ablation", *words],
-            cwd=folder,
-            env=env,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(words)} with {code}\n{done.stdout}\n{done.stderr}")
-        return time.perf_counter() - start
+        command = [sys.executable, "-m", "ablation", *words]
+        with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL) as process:
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(words)} with {code}: exit code {process.returncode}")
+        return time.perf_counter() - start, used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

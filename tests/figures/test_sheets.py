@@ -30,7 +30,7 @@ def split(labels: Sequence[int], size: tuple[int, int] = (60, 40)) -> Split:
         return content.getvalue()
 
     pictures = [
-        Picture(f"val/{index:03}.png", label, functools.partial(read, index))
+        Picture(f"val/{index:03}.png", label, made=functools.partial(read, index))
         for index, label in enumerate(labels)
     ]
     return Split(pictures, 1e9)

@@ -4,7 +4,6 @@ What each key is for is said in conf/config.yaml. Neither torch nor MLflow is im
 mistake is answered at once.
 """
 
-import copy
 import functools
 import math
 import operator
@@ -213,13 +212,11 @@ def resolve(composed: DictConfig, *, for_training: bool = True) -> Config:
     return checked(values, for_training=for_training)[0]
 
 
-def checked(
-    values: Mapping[str, Any], *, for_training: bool = True
-) -> tuple[Config, frozenset[str]]:
+def checked(values: dict[str, Any], *, for_training: bool = True) -> tuple[Config, frozenset[str]]:
     """Turn values that were composed over the schema into a checked `Config`.
 
     Args:
-        values: nested, without Hydra's own part; they are not changed.
+        values: nested, without Hydra's own part; they become the config's.
         for_training: see `resolve`.
 
     Returns:
@@ -245,13 +242,13 @@ def visible(composed: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
-def _read(composed: Mapping[str, Any]) -> tuple[Config, tuple[str, ...]]:
+def _read(values: dict[str, Any]) -> tuple[Config, tuple[str, ...]]:
     """The config with the values that were composed, and the keys that its network does not take.
 
     Raises:
         ConfigError: one of them has no key in the schema, as +nonsense=1.
     """
-    values, config = copy.deepcopy(dict(composed)), Config()
+    config = Config()
     for key in SCHEMA.values():
         *above, name = key.path
         given = functools.reduce(operator.getitem, above, values)

@@ -60,7 +60,7 @@ class Digits(Dataset[Any]):
         crop = transforms.RandomResizedCrop(size, (0.6, 1), (1 / 1.2, 1.2))
         pixels = [
             transforms.ToTensor(),
-            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+            transforms.Normalize([0.5, 0.5, 0.5], [0.5, 0.5, 0.5]),
         ]
         self.view = transforms.Compose([crop, *pixels] if training else pixels)
 

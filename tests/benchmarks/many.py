@@ -14,13 +14,14 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+
+from tests.benchmarks.whole import Spent, spent
 
 ROOT = Path(__file__).resolve().parents[2]
 N_CLASSES, SIDE = 20, 64
@@ -67,7 +68,7 @@ def main() -> None:
             for _ in range(3)
         ]
         before, now = (sorted(side)[1] for side in zip(*again, strict=True))
-        seconds, memory = partial(fewer, folder)
+        trained = partial(fewer, folder)
     text = f"""# Many pictures
 
 `python -m tests.benchmarks.many BEFORE --out results/benchmarks`: {arguments.pictures:,} pictures
@@ -82,7 +83,7 @@ an earlier version of the project.
 | second start, before | {before.seconds:.1f} | {before.own:.0f} MB | |
 
 One run of `transfer=partial` on {arguments.partial:,} of them, two epochs at {SIDE} px, held
-{memory:.0f} MB at most and took {seconds:.0f} s. {os.cpu_count()} cores.
+{trained.memory:.0f} MB at most and took {trained.seconds:.0f} s. {os.cpu_count()} cores.
 """
     print(text)
     if arguments.out:
@@ -114,19 +115,10 @@ def start(code: Path, root: Path, cache: Path) -> Start:
     return Start(*json.loads(done.stdout.splitlines()[-1]))
 
 
-def partial(root: Path, folder: Path) -> tuple[float, float]:
-    """Seconds of a command that trains the last stage, and the most memory that it held, in MB."""
+def partial(root: Path, folder: Path) -> Spent:
+    """What a command takes that trains the last stage."""
     words = ["data=imagefolder", f"data.root={root}", f"data.size={SIDE}", "transfer=partial"]
-    command = [sys.executable, "-m", "ablation", *words, "epochs=2", "batch_size=64"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "ABLATION_CACHE": str(folder / "cache")}
-    env.pop("MLFLOW_TRACKING_URI", None)
-    began = time.perf_counter()
-    with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode}")
-    return time.perf_counter() - began, usage.ru_maxrss / 1000
+    return spent(ROOT, folder, [*words, "epochs=2", "batch_size=64"])
 
 
 if __name__ == "__main__":

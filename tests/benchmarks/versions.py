@@ -10,11 +10,10 @@ included. The ResNet starts at random: its weights change no time.
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
+
+from tests.benchmarks.whole import Spent, spent
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What a row is called → the command's words; PICTURES stands for those that name the pictures.
@@ -44,7 +43,7 @@ def main() -> None:
     for name, words in WORK.items():
         given = [one for word in words for one in (pictures if word == "PICTURES" else (word,))]
         found = [
-            (seconds(arguments.before.resolve(), given), seconds(ROOT, given))
+            (measured(arguments.before.resolve(), given), measured(ROOT, given))
             for _ in range(arguments.repeats)
         ]
         cells = [of_pairs([(old[kind], new[kind]) for old, new in found]) for kind in (0, 1)]
@@ -73,19 +72,10 @@ def of_pairs(pairs: list[tuple[float, float]]) -> str:
     return f"{before:.1f} s | {now:.1f} s | {ratio:.2f}"
 
 
-def seconds(code: Path, words: list[str]) -> tuple[float, float]:
-    """Seconds of a command with the code of a checkout, by the clock and of the processors."""
+def measured(code: Path, words: list[str]) -> Spent:
+    """What a command takes with the code of a checkout, in an empty folder."""
     with tempfile.TemporaryDirectory(prefix="ablation-benchmark-") as folder:
-        env = {**os.environ, "ABLATION_CACHE": f"{folder}/cache", "PYTHONPATH": str(code)}
-        env.pop("MLFLOW_TRACKING_URI", None)
-        start = time.perf_counter()
-        command = [sys.executable, "-m", "ablation", *words]
-        with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL) as process:
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(words)} with {code}: exit code {process.returncode}")
-        return time.perf_counter() - start, used.ru_utime + used.ru_stime
+        return spent(code, Path(folder), words)
 
 
 if __name__ == "__main__":

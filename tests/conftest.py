@@ -1,10 +1,13 @@
 """Pictures, commands and studies that several tests share."""
 
+import atexit
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +16,8 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from PIL import Image
+
+from tests import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,12 +38,35 @@ class Said:
     err: str
 
 
+@functools.cache
+def template(pythonpath: str) -> warm.Template:
+    """The process of which the commands of these tests are forks."""
+    made = warm.Template(pythonpath)
+    atexit.register(made.close)
+    return made
+
+
 def command(
-    *arguments: str, cwd: Path, module: str = "ablation", env: dict[str, str] | None = None
+    *arguments: str,
+    cwd: Path,
+    module: str = "ablation",
+    env: dict[str, str] | None = None,
+    from_nothing: bool = False,
 ) -> Said:
-    """Run `python -m ablation …` as a person would, in a folder of its own."""
+    """Run `python -m ablation …` as a person would, in a folder of its own.
+
+    Args:
+        from_nothing: as from the shell, its imports included; else what `tests.warm` tells.
+    """
     clean = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
     clean |= {"COLUMNS": "100", "PYTHONWARNINGS": "ignore"} | (env or {})
+    if not from_nothing and set(env or {}) <= warm.READ_LATE and module.startswith("ablation"):
+        with tempfile.TemporaryDirectory(prefix="said-") as folder:
+            said = Path(folder) / "said"
+            python = clean.get("PYTHONPATH", "")
+            code = template(python).run(module, list(arguments), cwd, clean, said)
+            out, err = (Path(f"{said}.{end}").read_text() for end in ("out", "err"))
+        return Said(code, out, err)
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=cwd,
@@ -94,7 +122,9 @@ def main_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     with FileLock(folder.with_suffix(".lock")):
         if not said.exists():
             folder.mkdir()
-            said.write_text(json.dumps(asdict(command(*MAIN_COMMAND, cwd=folder))))
+            said.write_text(
+                json.dumps(asdict(command(*MAIN_COMMAND, cwd=folder, from_nothing=True)))
+            )
     return Study(folder, Said(**json.loads(said.read_text())))
 
 

@@ -305,9 +305,8 @@ def test_no_other_machine_is_reached(tmp_path: Path) -> None:
     subprocess.run(probe, env=env, capture_output=True, check=False)
     assert log.read_text() == "example.invalid\n"  # the watch works
     log.unlink()
-    said = command(
-        "-m", "transfer=frozen", "reg=l1,l2", *FEW, cwd=tmp_path, env={"PYTHONPATH": str(watch)}
-    )
+    ask, env = ["-m", "transfer=frozen", "reg=l1,l2", *FEW], {"PYTHONPATH": str(watch)}
+    said = command(*ask, cwd=tmp_path, env=env, from_nothing=True)
     assert said.code == 0, said.err
     assert not log.exists(), log.read_text()
 
@@ -337,7 +336,8 @@ def test_the_main_command_works_from_the_wheel_in_an_empty_folder(
         check=True,
     )
     assert where.stdout.startswith(str(wheel))
-    said = command(*MAIN_COMMAND, *FEW, cwd=tmp_path, env={"PYTHONPATH": str(wheel)})
+    env = {"PYTHONPATH": str(wheel)}
+    said = command(*MAIN_COMMAND, *FEW, cwd=tmp_path, env=env, from_nothing=True)
     assert said.code == 0, said.err
     assert len(runs(store(tmp_path), "digits-transfer-reg")) == 6
     assert (tmp_path / "results" / "digits-transfer-reg" / "report.html").exists()

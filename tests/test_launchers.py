@@ -29,7 +29,7 @@ import importlib.abc, sys, time
 
 class Slow(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == "ablation.report":
+        if name == "ablation.report.evidence.store":
             time.sleep(300)
 
 sys.meta_path.insert(0, Slow())

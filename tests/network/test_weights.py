@@ -1,5 +1,6 @@
 """Weights are accepted in their own network alone, and found wherever they are published."""
 
+import functools
 import importlib
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor, channels_last, nn
 
 from ablation.compat import import_torchvision
 from ablation.config import ModelConfig, TransferConfig
@@ -29,13 +30,16 @@ def checkpoint(number: int = 0) -> dict[str, Tensor]:
     return state
 
 
-def reference(size: int, number: int = 0) -> nn.Module:
-    """The network that the weights were published for, by its publishers."""
+@functools.cache
+@torch.no_grad()
+def published_logits(number: int, size: int) -> Tensor:
+    """Of the network that the weights were published for, by its publishers."""
     from efficientnet_lite_pytorch import EfficientNet
 
     net: nn.Module = EfficientNet.from_name(f"efficientnet-lite{number}", image_size=size)
     net.load_state_dict(checkpoint(number))
-    return net.eval()
+    logits: Tensor = net.eval()(made_up_pictures(size).contiguous(memory_format=channels_last))
+    return logits
 
 
 @pytest.mark.parametrize(
@@ -55,12 +59,12 @@ def test_the_packaged_networks_have_the_logits_of_the_networks_their_weights_are
     *_, weight, bias = checkpoint(number).values()
     network.head.load_state_dict({"weight": weight, "bias": bias})
     whole = transfer.apply(network, TransferConfig(True, "all")).above.eval()
-    x = made_up_pictures(size).contiguous(memory_format=torch.channels_last)
+    x = made_up_pictures(size).contiguous(memory_format=channels_last)
     if "with fast layers" in way:
         replace_layers(whole, x[:1])
         assert any(isinstance(part, same.Turned) for part in whole.modules())
     judge = fold(whole, x[:1]) if "folded" in way else whole
-    wanted = reference(size, number)(x)
+    wanted = published_logits(number, size)
     assert wanted.abs().max() > 3
     assert (judge(x) - wanted).abs().max() < 1e-4
 
@@ -194,7 +198,7 @@ def test_published_weights_are_in_the_network_that_torchvision_gives_them(
         ModelConfig("torchvision", name, published.name), 1000, pretrained=True, seed=0
     )
     network.head.load_state_dict(last.state_dict())
-    x = made_up_pictures(224)
+    x = made_up_pictures(96)
     with torch.no_grad():
         torch.testing.assert_close(network.eval()(x), theirs(x), rtol=1e-4, atol=1e-5)
 

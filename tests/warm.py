@@ -68,7 +68,8 @@ class Template:
             "env": env,
             "said": str(said),
         }
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         code = int(self._process.stdout.readline())
@@ -139,7 +140,7 @@ def _become(order: dict[str, object]) -> None:
         opened = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(opened, number)
         os.close(opened)
-    sys.stdin = open(0, closefd=False)
+    sys.stdin = os.fdopen(0, closefd=False)
     sys.path[0] = cwd
     # The folder in which the children of a child look for its main module.
     multiprocessing.process.ORIGINAL_DIR = cwd

@@ -131,8 +131,8 @@ seeds), two checkouts one after the other on one machine, by
 |---|--:|--:|
 {lines}
 
-{os.cpu_count()} cores. "The same command again" includes its start and its report; "less the report"
-still includes the start, once.
+{os.cpu_count()} cores. "The same command again" includes its start and its report; less the report,
+it still includes the start.
 """
 
 

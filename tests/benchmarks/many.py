@@ -28,14 +28,20 @@ N_CLASSES, SIDE = 20, 64
 #: What a start does; its seconds, and the most memory that it and any of its processes held, in MB.
 START = """
 import json, resource, sys, time
+from pathlib import Path
+import psutil
 start = time.perf_counter()
 from ablation.config import CacheConfig, DataConfig
 from ablation.pictures import data
 config = DataConfig(source="folder", root=sys.argv[1], size=64)
 data.load(config, CacheConfig(folder=sys.argv[2]))
 seconds = time.perf_counter() - start
-own, others = (resource.getrusage(who).ru_maxrss / 1000
-               for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+own, ended = (resource.getrusage(who).ru_maxrss / 1000
+              for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+# Those that still wait for more to do have not been counted yet.
+alive = [Path(f"/proc/{child.pid}/status").read_text()
+         for child in psutil.Process().children(recursive=True)]
+others = max([ended, *(int(text.partition("VmHWM:")[2].split()[0]) / 1000 for text in alive)])
 print(json.dumps([seconds, own, others]))
 """
 

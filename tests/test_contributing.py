@@ -45,7 +45,7 @@ def follow(text: str, checkout: Path) -> str:
             (line,) = block.commands
             python, module, program, *arguments = shlex.split(line)
             assert (python, module, program) == ("python", "-m", "ablation")
-            done = command(*arguments, cwd=checkout)
+            done = command(*arguments, cwd=checkout, from_nothing=True)
             assert done.code == 0, done.err
             said = done.out
         elif block.language == "text":
@@ -70,7 +70,7 @@ def test_a_level_and_a_factor_are_added_as_it_says(
 
 def test_the_copy_of_the_code_is_what_ran(checkout: Path) -> None:
     (checkout / "ablation" / "__main__.py").write_text("print('the copy')\n")
-    assert command(cwd=checkout).out == "the copy\n"
+    assert command(cwd=checkout, from_nothing=True).out == "the copy\n"
 
 
 def test_the_house_is_drawn_as_it_is() -> None:

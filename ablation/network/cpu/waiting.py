@@ -3,10 +3,12 @@
 torch and numba compute on Linux with GNU's OpenMP. It lets a thread that waits for the others spin
 in an empty loop for milliseconds. On an idle machine nothing is faster. Beside other work nothing
 is slower: the spinning thread takes the core that the threads it waits for need, and an epoch takes
-several times as long. tests/benchmarks/busy.py measures both.
+several times as long. tests/benchmarks/busy.py measures both. Other work is that of other
+processes, and that of this process's threads that write results and make views beside the training:
+where runs are short, writing takes as long as training.
 
 OpenMP itself shortens the loop to a hundred turns while a process has more OpenMP threads than the
-machine has cores (libgomp's manual, GOMP_SPINCOUNT). So while other processes compute, a second
+machine has cores (libgomp's manual, GOMP_SPINCOUNT). So while others compute, a second
 team of threads is kept, which sleeps; when they stop, it is released.
 """
 
@@ -23,7 +25,10 @@ INTERVAL = 0.5
 #: The machine is busy when others use more cores than the first, and idle below the second.
 BUSY, IDLE = 0.3, 0.15
 
-_STAT = Path("/proc/stat")
+#: How the names of threads begin that work beside the training.
+BESIDE = ("tracking", "views")
+
+_STAT, _THREADS = Path("/proc/stat"), Path("/proc/self/task")
 
 
 def watch(environment: Mapping[str, str] = os.environ) -> "Watch | None":
@@ -50,7 +55,7 @@ def watch(environment: Mapping[str, str] = os.environ) -> "Watch | None":
 
 
 class Watch(threading.Thread):
-    """Measures what other processes compute, and keeps the sleeping team while they do.
+    """Measures what others compute, and keeps the sleeping team while they do.
 
     Attributes:
         is_busy: what it last found. True at the start, until the first measurement.
@@ -119,7 +124,8 @@ def usage() -> tuple[float, float, float]:
     """The time, and how much was computed on the cores that this process may use.
 
     Returns:
-        Seconds: of the clock, that all processes computed, that this process computed.
+        Seconds: of the clock, that all processes computed, that this process computed, less what
+        its threads did beside the training.
     """
     ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
     ticks = 0
@@ -129,10 +135,24 @@ def usage() -> tuple[float, float, float]:
             # user, nice, system, idle, iowait, irq, softirq: all but the fourth and fifth are use.
             spent = [int(number) for number in numbers[:7]]
             ticks += sum(spent) - spent[3] - spent[4]
-    return time.monotonic(), ticks / os.sysconf("SC_CLK_TCK"), time.process_time()
+    own = time.process_time() - _beside()
+    return time.monotonic(), ticks / os.sysconf("SC_CLK_TCK"), own
+
+
+def _beside() -> float:
+    """Seconds that this process's threads computed beside the training."""
+    ticks = 0
+    for thread in threading.enumerate():
+        if thread.name.startswith(BESIDE):
+            # A thread may have ended meanwhile.
+            with contextlib.suppress(OSError):
+                told = (_THREADS / str(thread.native_id) / "stat").read_text()
+                # After the name in brackets: state, eleven others, then user and system.
+                ticks += sum(map(int, told.rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def others(before: tuple[float, float, float], now: tuple[float, float, float]) -> float:
-    """How many cores other processes used between two results of `usage`."""
+    """How many cores others used between two results of `usage`."""
     clock, everyone, own = (after - first for first, after in zip(before, now, strict=True))
     return max(0.0, everyone - own) / max(clock, 1e-9)

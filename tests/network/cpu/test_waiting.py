@@ -1,4 +1,4 @@
-"""How threads wait depends on what other processes compute."""
+"""How threads wait depends on what others compute."""
 
 import subprocess
 import sys
@@ -42,6 +42,31 @@ def test_what_other_processes_compute_is_seen() -> None:
 def test_what_this_process_computes_is_not_the_others() -> None:
     assert waiting.others((0.0, 10.0, 5.0), (2.0, 13.0, 8.0)) == 0
     assert waiting.others((0.0, 10.0, 5.0), (2.0, 14.0, 6.0)) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(("name", "is_beside"), [("tracking_0", True), ("MainThread-2", False)])
+def test_a_thread_that_writes_results_is_work_beside_the_training(
+    name: str, is_beside: bool
+) -> None:
+    end = threading.Event()
+
+    def compute() -> None:
+        while not end.is_set():
+            sum(range(10_000))
+
+    thread = threading.Thread(target=compute, name=name)
+    thread.start()
+    try:
+        before = time.process_time(), waiting.usage()
+        time.sleep(1.0)
+        after = time.process_time(), waiting.usage()
+    finally:
+        end.set()
+        thread.join()
+    all_of_it = after[0] - before[0]
+    own = after[1][2] - before[1][2]
+    assert all_of_it > 0.1
+    assert own == pytest.approx(0 if is_beside else all_of_it, abs=0.4 * all_of_it)
 
 
 def test_threads_are_held_while_the_machine_is_busy_and_let_go_when_it_is_idle(

@@ -25,33 +25,24 @@ from tests.benchmarks.whole import Spent, spent
 
 ROOT = Path(__file__).resolve().parents[2]
 N_CLASSES, SIDE = 20, 64
-#: What a start does; its seconds, and the most memory that it and any of its processes held, in MB.
+#: What a start does; its seconds, and the most memory that it held, in MB.
 START = """
 import json, resource, sys, time
-from pathlib import Path
-import psutil
 start = time.perf_counter()
 from ablation.config import CacheConfig, DataConfig
 from ablation.pictures import data
 config = DataConfig(source="folder", root=sys.argv[1], size=64)
 data.load(config, CacheConfig(folder=sys.argv[2]))
 seconds = time.perf_counter() - start
-own, ended = (resource.getrusage(who).ru_maxrss / 1000
-              for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-# Those that still wait for more to do have not been counted yet.
-alive = [Path(f"/proc/{child.pid}/status").read_text()
-         for child in psutil.Process().children(recursive=True)]
-others = max([ended, *(int(text.partition("VmHWM:")[2].split()[0]) / 1000 for text in alive)])
-print(json.dumps([seconds, own, others]))
+print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000]))
 """
 
 
 class Start(NamedTuple):
-    """Seconds of a start, and the most memory that it and any of its processes held, in MB."""
+    """Seconds of a start, and the most memory that it held, in MB."""
 
     seconds: float
-    own: float
-    others: float
+    memory: float
 
 
 def main() -> None:
@@ -82,11 +73,13 @@ of {SIDE} px in {N_CLASSES} classes, from nothing to all of them found, read, de
 for copies. The second start finds them in the index of the first; of it, medians of 3, in turn with
 an earlier version of the project.
 
-| | seconds | memory of the command | of each of its processes |
-|---|--:|--:|--:|
-| first start | {first.seconds:.0f} | {first.own:.0f} MB | {first.others:.0f} MB |
-| second start | {now.seconds:.1f} | {now.own:.0f} MB | |
-| second start, before | {before.seconds:.1f} | {before.own:.0f} MB | |
+| | seconds | memory |
+|---|--:|--:|
+| first start | {first.seconds:.0f} | {first.memory:.0f} MB |
+| second start | {now.seconds:.1f} | {now.memory:.0f} MB |
+| second start, before | {before.seconds:.1f} | {before.memory:.0f} MB |
+
+Memory is that of the command itself; the processes that read pictures for it hold less each.
 
 One run of `transfer=partial` on {arguments.partial:,} of them, two epochs at {SIDE} px, held
 {trained.memory:.0f} MB at most and took {trained.seconds:.0f} s. {os.cpu_count()} cores.
@@ -117,7 +110,10 @@ def start(code: Path, root: Path, cache: Path) -> Start:
     """What a start takes with the code of a checkout."""
     command = [sys.executable, "-c", START, str(root), str(cache)]
     env = {**os.environ, "PYTHONPATH": str(code)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    # Elsewhere than beside another checkout: Python looks there first.
+    done = subprocess.run(
+        command, cwd=cache.parent, env=env, capture_output=True, text=True, check=True
+    )
     return Start(*json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -3,8 +3,8 @@
 Most of what a small command takes is its imports. So a template imports them, and each command is a
 fork of it: a process of its own, with its own folder, environment, arguments, output and exit code.
 What a person's shell does is not the same in two ways: a module that a command forgot to import is
-there, and a name of the environment that a library reads while it is imported has no effect. Tests
-of the start, of the wheel and of the README's commands therefore start theirs from nothing.
+there, and a name of the environment that a library reads while it is imported has no effect. So the
+main command starts from nothing, from the checkout and from the wheel; most others are forks.
 
 Run as a script, it is the template: it reads orders, one JSON object a line, and answers each with
 the command's exit code.

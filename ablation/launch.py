@@ -224,8 +224,7 @@ def _run_here(asked: Grid, session: Session) -> None:
         return
     # Hydra would compose each run again, twice.
     hydra_insides.without_logging()
-    for run in asked.runs:
-        session.run(run)
+    session.run_all(asked.runs)
 
 
 def _run_by_hydra(asked: Grid, session: Session) -> None:

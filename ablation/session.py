@@ -3,7 +3,7 @@
 import functools
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from ablation.tracking.store import Study
 if TYPE_CHECKING:
     from ablation.training.cache import Cache
     from ablation.training.run import Outcome
+    from ablation.training.together import Together
 
 #: The environment variable that tells a launcher's workers how many runs there are.
 N_RUNS = "ABLATION_RUNS"
@@ -45,6 +46,7 @@ class Session:
         self._progress = progress
         self._cache: Cache | None = None
         self._opened = study
+        self._together: Together | None = None
         self._has_failed = False
         # Runs whose results may still be on their way to the store, the oldest first.
         self._unwritten: list[Outcome] = []
@@ -77,6 +79,24 @@ class Session:
             return self._ended(_failed(str(composed.study), error), progress)
         return self.run(asked, progress)
 
+    def run_all(self, runs: Sequence[AskedRun]) -> None:
+        """Train these runs one after the other; those that have finished before are not repeated.
+
+        Args:
+            runs: of a grid, in this process.
+        """
+        from ablation.training.together import Together
+
+        before = self._opened.before if self._opened else None
+        finished = {identity.fingerprint for identity in before or ()}
+        self._together = Together(
+            [run for run in runs if run.config.rerun or run.fingerprint not in finished]
+        )
+        for asked in runs:
+            self.run(asked)
+            self._together.ended(asked)
+        self._together = None
+
     def run(self, asked: AskedRun, progress: Progress | None = None) -> float | None:
         """Train a run, unless it has finished before.
 
@@ -95,7 +115,8 @@ class Session:
             progress.run_ended(run.Outcome(asked.name, "left out"))
             return None
         try:
-            outcome = run.train(asked, self._study(config), self._shared(config), progress.epoch)
+            study, cache = self._study(config), self._shared(config)
+            outcome = run.train(asked, study, cache, progress.epoch, self._together)
         # A store that went away: the other runs may still succeed.
         except Exception as error:
             if process.is_stopped():

@@ -6,6 +6,7 @@ matplotlib would take.
 
 import functools
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +54,52 @@ def write(
         width: the most pixels that the text may take.
         font: how it looks.
     """
+    draw_text(pen, corner, _fitting(text, width, font), font)
+
+
+def draw_text(
+    pen: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    font: Font = PLAIN,
+    anchor: str = "la",
+) -> None:
+    """Draw a text, whose shape is kept: the figures of hundreds of runs have the same words.
+
+    Args:
+        pen: draws on the figure.
+        place: of the anchor, in pixels.
+        text: may have several lines, which are centred.
+        font: how it looks.
+        anchor: what of the text is at the place, in Pillow's letters.
+    """
+    shape, (left, top) = _shape(text, font.size, font.bold, anchor)
+    corner = (round(place[0] + left), round(place[1] + top))
+    pen.bitmap(corner, shape, fill=font.colour)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shape(
+    text: str, size: int, bold: bool, anchor: str
+) -> tuple[Image.Image, tuple[float, float]]:
+    """The shape of a text, and its corner as seen from its anchor."""
+    own = letters(Font(size=size, bold=bold))
+    pen = ImageDraw.Draw(Image.new("L", (1, 1)))
+    left, top, right, bottom = pen.textbbox((0, 0), text, own, anchor=anchor, align="center")
+    shape = Image.new("L", (max(1, math.ceil(right - left)), max(1, math.ceil(bottom - top))))
+    corner = (-left, -top)
+    ImageDraw.Draw(shape).text(corner, text, 255, own, anchor=anchor, align="center")
+    return shape, (left, top)
+
+
+@functools.lru_cache(maxsize=4096)
+def _fitting(text: str, width: int, font: Font) -> str:
+    """A text, cut where it is wider than so many pixels."""
     own = letters(font)
-    if own.getlength(text) > width:
-        fitting: Iterator[str] = (text[:end] + "…" for end in range(len(text) - 1, 0, -1))
-        text = next((part for part in fitting if own.getlength(part) <= width), "…")
-    pen.text(corner, text, fill=font.colour, font=own)
+    if own.getlength(text) <= width:
+        return text
+    shorter: Iterator[str] = (text[:end] + "…" for end in range(len(text) - 1, 0, -1))
+    return next((part for part in shorter if own.getlength(part) <= width), "…")
 
 
 def write_head(canvas: Image.Image, title: str, note: str) -> None:
@@ -92,7 +134,8 @@ def save(canvas: Image.Image, file: Path | io.BytesIO) -> None:
         OSError: the file can't be written.
     """
     if isinstance(file, Path) and file.suffix.lower() not in (".jpg", ".jpeg"):
-        canvas.save(file)
+        # Half the time of the usual level, and a quarter more bytes.
+        canvas.save(file, compress_level=1)
     else:
         canvas.save(file, "JPEG", quality=80, subsampling=0)
 

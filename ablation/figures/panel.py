@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw
 
-from ablation.figures.canvas import GAP, Font, letters
+from ablation.figures.canvas import GAP, Font, draw_text
 from ablation.figures.style import BLACK, GREY, LIGHT
 
 #: Lines are drawn so many times larger, then reduced: that makes them smooth.
@@ -103,11 +103,11 @@ class Panel:
             xs, ys: of each tick, its place in the data's units and its label.
         """
         left, top, right, bottom = self.box
-        _write(pen, ((left + right) / 2, top - GAP), title, "ms", TITLE)
+        draw_text(pen, ((left + right) / 2, top - GAP), title, TITLE, "ms")
         for x, text in xs:
-            _write(pen, (self.at(x, self.y[0])[0], bottom + SPACE), text, "mt", LABEL)
+            draw_text(pen, (self.at(x, self.y[0])[0], bottom + SPACE), text, LABEL, "mt")
         for y, text in ys:
-            _write(pen, (left - SPACE, self.at(self.x[0], y)[1]), text, "rm", LABEL)
+            draw_text(pen, (left - SPACE, self.at(self.x[0], y)[1]), text, LABEL, "rm")
 
 
 def ticks(span: Span, most: int, *, are_whole: bool = False) -> list[float]:
@@ -140,9 +140,3 @@ def blank(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     """An empty figure `SCALE` times as large, and what draws on it. Its size is in pixels."""
     large = Image.new("RGB", (SCALE * width, SCALE * height), "white")
     return large, ImageDraw.Draw(large)
-
-
-def _write(
-    pen: ImageDraw.ImageDraw, place: tuple[float, float], text: str, anchor: str, font: Font
-) -> None:
-    pen.text(place, text, fill=font.colour, font=letters(font), anchor=anchor)

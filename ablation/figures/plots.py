@@ -1,6 +1,7 @@
 """The plots of one run: its learning curves and its confusion matrix, see `panel`."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,7 @@ import pandas as pd
 from matplotlib.colors import to_rgb
 from PIL import Image, ImageDraw
 
-from ablation.figures.canvas import GAP, Font, letters
+from ablation.figures.canvas import GAP, Font, draw_text, letters
 from ablation.figures.panel import LABEL, SCALE, TITLE, Panel, around, blank, ticks
 from ablation.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, shortened
 
@@ -22,14 +23,17 @@ WIDTH, HEIGHT, LEFT, CELL, LEAST, MOST = 1100, 350, 60, 46, 230, 880
 #: In pixels: longer names are slanted, and stand below the columns.
 ROOM = CELL - GAP
 
+#: The names of the lines.
+NAME = Font(BLACK, LABEL.size)
+
 _CURVES = ((ORANGE, "training"), (BLUE, "validation"))
 
 
-def curves(history: pd.DataFrame, best_epoch: int) -> Image.Image:
+def curves(history: Mapping[str, Sequence[float]] | pd.DataFrame, best_epoch: int) -> Image.Image:
     """Accuracy, loss and learning rate against the epoch.
 
     Args:
-        history: a row an epoch, with the columns epoch, lr, and accuracy and loss of train and val.
+        history: of each epoch, by their names: epoch, lr, and accuracy and loss of train and val.
         best_epoch: is marked.
     """
     large, rough = blank(WIDTH, HEIGHT)
@@ -39,19 +43,19 @@ def curves(history: pd.DataFrame, best_epoch: int) -> Image.Image:
         "Learning rate": ("lr",),
     }
     width, foot = 296, HEIGHT - 72
-    epochs = history.epoch.tolist()
+    epochs = [float(epoch) for epoch in history["epoch"]]
     drawn = []
     for at, (title, names) in enumerate(columns.items()):
-        values = history[list(names)].to_numpy()
+        lines = [[float(value) for value in history[name]] for name in names]
         left = LEFT + at * (width + 62)
-        spans = around(epochs), around(values.ravel().tolist(), from_zero=at > 0)
+        spans = around(epochs), around(list(itertools.chain(*lines)), from_zero=at > 0)
         panel = Panel((left, 40, left + width, foot), *spans)
         xs, ys = ticks(panel.x, 6, are_whole=True), ticks(panel.y, 5)
         panel.draw_frame(rough, xs, ys)
         if at < 2:
             panel.draw_marker(rough, best_epoch)
-        for name, (colour, _) in zip(names, _CURVES if at < 2 else ((GREEN, ""),), strict=True):
-            panel.draw_line(rough, epochs, history[name].tolist(), colour)
+        for values, (colour, _) in zip(lines, _CURVES if at < 2 else ((GREEN, ""),), strict=True):
+            panel.draw_line(rough, epochs, values, colour)
         drawn.append((panel, title, xs, ys))
     figure = large.reduce(SCALE)
     pen = ImageDraw.Draw(figure)
@@ -60,7 +64,7 @@ def curves(history: pd.DataFrame, best_epoch: int) -> Image.Image:
         labels = [(y, as_text.format(round(y, 10))) for y in ys]
         panel.write(pen, title, [(x, f"{x:g}") for x in xs], labels)
         middle = (panel.box[0] + panel.box[2]) / 2
-        pen.text((middle, foot + 38), "epoch", GREY, letters(LABEL), anchor="ms")
+        draw_text(pen, (middle, foot + 38), "epoch", LABEL, "ms")
     _write_legend(pen)
     return figure
 
@@ -70,7 +74,7 @@ def _write_legend(pen: ImageDraw.ImageDraw) -> None:
     left, middle = LEFT, HEIGHT - 14
     for colour, name in (*_CURVES, (GREY, "best epoch")):
         pen.line((left, middle, left + 20, middle), fill=colour, width=2)
-        pen.text((left + 27, middle), name, BLACK, letters(LABEL), anchor="lm")
+        draw_text(pen, (left + 27, middle), name, NAME, "lm")
         left += 120
 
 
@@ -101,8 +105,8 @@ def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> Image.Image:
     n_right, total = int(np.trace(counts)), int(counts.sum())
     title = f"{n_right} of {total} right ({n_right / max(total, 1):.1%})"
     across = left + cells.width / 2
-    pen.text((across, top - 12), title, BLACK, letters(TITLE), anchor="ms")
-    pen.text((across, figure.height - GAP), "predicted", GREY, letters(LABEL), anchor="ms")
+    draw_text(pen, (across, top - 12), title, TITLE, "ms")
+    draw_text(pen, (across, figure.height - GAP), "predicted", LABEL, "ms")
     upwards = _label("true", GREY).transpose(Image.Transpose.ROTATE_90)
     figure.paste(upwards, (GAP, top + cells.height // 2 - upwards.height // 2))
     return figure
@@ -171,5 +175,5 @@ def _cells(counts: npt.NDArray[np.int64]) -> Image.Image:
             text += f"\n{shares[row, column]:.0%}"
         colour = "white" if strength[row, column] > 0.55 else BLACK
         place = ((column + 0.5) * side, (row + 0.5) * side)
-        pen.text(place, text, colour, letters(Font(size=13)), anchor="mm", align="center")
+        draw_text(pen, place, text, Font(colour, 13), "mm")
     return cells

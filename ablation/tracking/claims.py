@@ -37,10 +37,12 @@ class Claim:
 
     Attributes:
         run_id: of the run that this process is to train; None where it is not to.
+        artifact_uri: where its artifacts are to be; empty where that is not known.
         finished: the best validation accuracy of the run where it has finished before; else None.
     """
 
     run_id: str | None = None
+    artifact_uri: str = ""
     finished: float | None = None
 
 
@@ -63,7 +65,8 @@ def take(
     # A claim that is half made would stand in the way of others while this process lives.
     with process.uninterrupted():
         tags = {**tags_of_origin(), **identity.tags(), CLAIM: PENDING, TOKEN: token}
-        own = client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
+        info = client.create_run(experiment_id, tags=tags, run_name=name).info
+        own = info.run_id
         while True:
             others = store.search(client, experiment_id, identity.filter())
             others = [run for run in others if run.info.run_id != own]
@@ -74,7 +77,7 @@ def take(
             alive = [run for run in others if _is_alive(run)]
             if before is None and not alive:
                 _heart(client).hold(own)
-                return Claim(own)
+                return Claim(own, info.artifact_uri)
             if before is not None or any(_goes_first(run, own) for run in alive):
                 client.delete_run(own)
                 return Claim(finished=None if before is None else store.accuracy(before))

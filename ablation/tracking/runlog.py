@@ -11,7 +11,7 @@ from typing import Any
 
 from ablation import process
 from ablation.tracking import claims, outbox
-from ablation.tracking.claims import CLAIM, HELD
+from ablation.tracking.claims import CLAIM, HELD, Claim
 from ablation.tracking.origin import tags_of_origin
 from ablation.tracking.outbox import ARTIFACTS, MAX_VALUE, Record
 from ablation.tracking.patience import AwayError
@@ -37,7 +37,7 @@ class RunLog:
         name: str,
         params: Mapping[str, object],
         tags: Mapping[str, str],
-        run_id: str | None = None,
+        claim: Claim | None = None,
     ) -> None:
         """
         Args:
@@ -45,16 +45,19 @@ class RunLog:
             name: of the run.
             params: its factors and its resolved config.
             tags: besides those that say where it comes from.
-            run_id: of the claim that becomes this run; without one it is created.
+            claim: that becomes this run; without a run of its own the run is created.
         """
         self._study = study
         known = {**tags_of_origin(), **tags}
         values = {key: str(value) for key, value in params.items()}
-        self._record = Record(name, run_id or "", values, {CLAIM: HELD, **known})
+        held = claim or Claim()
+        self._record = Record(
+            name, held.run_id or "", values, {CLAIM: HELD, **known}, artifact_uri=held.artifact_uri
+        )
         self._is_behind = self._has_ended = False
         self._flushed = time.monotonic()
         # The claim has these.
-        self._left = outbox.Part(params=True, tags=known if run_id else {})
+        self._left = outbox.Part(params=True, tags=known if held.run_id else {})
         self._pending: list[Future[None]] = []
         self._submit(self._start)
         # Of a run that takes less, all is written at its end: the store takes as long for one
@@ -143,12 +146,9 @@ class RunLog:
             return None
 
     def _start(self) -> None:
-        record = self._record
-        if not record.run_id:
-            created = self._call(
-                outbox.create, self._study.client, self._study.experiment_id, record
-            )
-            record.run_id = created or ""
+        if not self._record.run_id:
+            study = self._study
+            self._call(outbox.create, study.client, study.experiment_id, self._record)
 
     def _log(self, step: int, at: int, metrics: Mapping[str, float]) -> None:
         self._record.rows.append((step, at, dict(metrics)))

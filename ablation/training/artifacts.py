@@ -1,5 +1,6 @@
 """The artifacts that a finished run leaves in the store."""
 
+import csv
 import functools
 import hashlib
 import io
@@ -48,15 +49,19 @@ def write(config: Config, pictures: Pictures, trained: Trained, cache: Cache, fo
 
 
 def _write_history(result: Fit, folder: Path) -> None:
-    history = pd.DataFrame(result.history).astype({"epoch": int})
-    history.to_csv(folder / "history.csv", index=False)
+    rows = [{**row, "epoch": int(row["epoch"])} for row in result.history]
+    with (folder / "history.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    history = {name: [row[name] for row in rows] for name in rows[0]}
     canvas.save(plots.curves(history, result.best_epoch), folder / "curves.png")
 
 
 def _write_predictions(pictures: Pictures, trained: Trained, folder: Path) -> None:
     val = _predicted(pictures.val, pictures.classes, trained.fit.probabilities)
-    predictions.save(val, folder)
-    canvas.save(plots.confusion(predictions.as_table(val), val.classes), folder / "confusion.png")
+    table = predictions.save(val, folder)
+    canvas.save(plots.confusion(table, val.classes), folder / "confusion.png")
     if pictures.test and trained.test is not None:
         test = _predicted(pictures.test, pictures.classes, trained.test)
         predictions.save(test, folder, "test_")

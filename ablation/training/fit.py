@@ -3,8 +3,8 @@
 import copy
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ablation import process, randomness
-from ablation.config import Config
+from ablation.config import Config, chosen
 from ablation.errors import ConfigError
 from ablation.network.device import Compute
 from ablation.network.transfer import Parts
@@ -64,6 +64,50 @@ class _Best:
     state: dict[str, Tensor]
 
 
+@dataclass
+class Course:
+    """A training so far.
+
+    Attributes:
+        trainer: the network in training.
+        history: one row for each epoch.
+        best: the first epoch with the best validation accuracy; None before the first.
+    """
+
+    trainer: Trainer
+    history: list[Epoch] = field(default_factory=list)
+    best: _Best | None = None
+
+    def add(self, row: Epoch, found: Evaluation) -> None:
+        """Add an epoch.
+
+        Raises:
+            DivergedError: a number of it is not finite.
+        """
+        epoch = len(self.history) + 1
+        _refuse_not_finite(epoch, row, self.trainer.parts.above, found)
+        self.history.append(row)
+        if self.best is None or found.accuracy > self.best.found.accuracy:
+            self.best = _Best(epoch, found, _copy(self.trainer.evaluated.above))
+
+    def finished(self) -> Fit:
+        """The whole training; its network is that of the best epoch afterwards."""
+        best, trainer = chosen(self.best), self.trainer
+        applied = trainer.applied()
+        trainer.parts.above.load_state_dict(best.state)
+        return Fit(
+            history=self.history,
+            best_epoch=best.epoch,
+            best_val_accuracy=best.found.accuracy,
+            last_val_accuracy=self.history[-1]["val/accuracy"],
+            probabilities=best.found.probabilities.cpu().numpy(),
+            features=best.found.features.cpu().numpy(),
+            state=best.state,
+            n_steps=trainer.n_steps,
+            applied=applied,
+        )
+
+
 def fit(
     parts: Parts,
     examples: Examples,
@@ -86,78 +130,94 @@ def fit(
         DivergedError: at the end of the first epoch in which a number was not finite.
     """
     trainer = Trainer(parts, examples.train_labels, config, compute)
-    history, best = _resumed(trainer, checkpoint, on_epoch)
+    course = _resumed(trainer, checkpoint, on_epoch)
+    history = course.history
     for epoch in range(len(history) + 1, config.epochs + 1):
         with process.before_notice(history[-1]["epoch_seconds"] if history else math.inf):
             row, found = _epoch(trainer, examples, epoch)
-            _refuse_not_finite(epoch, row, parts.above, found)
-            history.append(row)
-            if best is None or found.accuracy > best.found.accuracy:
-                best = _Best(epoch, found, _copy(trainer.evaluated.above))
+            course.add(row, found)
             on_epoch(row)
             is_due = checkpoint and checkpoint.is_due and epoch < config.epochs
             # After a notice even a training that is whole has not been written to the store.
             if checkpoint and (is_due or process.is_noticed()):
-                checkpoint.write(_state(trainer, history, best))
-    assert best is not None
-    applied = trainer.applied()
-    parts.above.load_state_dict(best.state)
-    return Fit(
-        history=history,
-        best_epoch=best.epoch,
-        best_val_accuracy=best.found.accuracy,
-        last_val_accuracy=history[-1]["val/accuracy"],
-        probabilities=best.found.probabilities.cpu().numpy(),
-        features=best.found.features.cpu().numpy(),
-        state=best.state,
-        n_steps=trainer.n_steps,
-        applied=applied,
-    )
+                checkpoint.write(_state(course))
+    return course.finished()
 
 
-def _state(trainer: Trainer, history: list[Epoch], best: _Best) -> dict[str, Any]:
+def _state(course: Course) -> dict[str, Any]:
     """All that the epochs to come depend on."""
+    best = chosen(course.best)
     found = {"epoch": best.epoch, "found": vars(best.found), "state": best.state}
-    return {"trainer": trainer.state(), "history": history, "best": found}
+    return {"trainer": course.trainer.state(), "history": course.history, "best": found}
 
 
 def _resumed(
     trainer: Trainer, checkpoint: Checkpoint | None, on_epoch: Callable[[Epoch], None]
-) -> tuple[list[Epoch], _Best | None]:
+) -> Course:
     """The epochs that were trained before the run was cut off, and the best of them."""
     state = checkpoint.read() if checkpoint else None
     if state is None:
-        return [], None
+        return Course(trainer)
     trainer.load(state["trainer"])
     for row in state["history"]:
         on_epoch(row)
     best = state["best"]
-    return state["history"], _Best(best["epoch"], Evaluation(**best["found"]), best["state"])
+    of_best = _Best(best["epoch"], Evaluation(**best["found"]), best["state"])
+    return Course(trainer, state["history"], of_best)
 
 
 def _epoch(trainer: Trainer, examples: Examples, epoch: int) -> tuple[Epoch, Evaluation]:
     """Train and validate for one epoch."""
     start = time.perf_counter()
-    config, compute, inputs = trainer.config, trainer.compute, examples.inputs
+    n, pairs = batches_of(examples, trainer.config, trainer.compute, epoch)
+    loss_sum, n_right = trainer.train(pairs, n)
+    validation = examples.inputs.evaluation("val")
+    found = evaluate(trainer.evaluated, validation, examples.val_labels, trainer.compute)
+    row = row_of(trainer, epoch, (loss_sum, n_right), len(examples.train_labels), found)
+    return {**row, "epoch_seconds": time.perf_counter() - start}, found
+
+
+def batches_of(
+    examples: Examples, config: Config, compute: Compute, epoch: int
+) -> tuple[int, Iterator[tuple[Tensor, Tensor]]]:
+    """The training pictures of an epoch: how many batches, and each with what is to be predicted.
+
+    Args:
+        examples: what the part above is given, and the labels.
+        config: of the run.
+        compute: the device.
+        epoch: from 1.
+    """
     labels = examples.targets(epoch)
     order = randomness.order(len(labels), config.seed, epoch)
     batches = consecutive(order, config.batch_size)
     indices = indices_on(compute.device, batches)
-    given = zip(indices, inputs.training(epoch, batches), strict=True)
-    pairs = ((x, labels[chosen]) for chosen, x in given)
-    loss_sum, n_right = trainer.train(pairs, len(batches))
-    found = evaluate(trainer.evaluated, inputs.evaluation("val"), examples.val_labels, compute)
-    row = {
+    given = zip(indices, examples.inputs.training(epoch, batches), strict=True)
+    return len(batches), ((x, labels[some]) for some, x in given)
+
+
+def row_of(
+    trainer: Trainer, epoch: int, sums: tuple[Tensor, Tensor], n: int, found: Evaluation
+) -> Epoch:
+    """The metrics of an epoch, its seconds aside.
+
+    Args:
+        trainer: after the epoch.
+        epoch: from 1.
+        sums: of the losses and of the right answers, as `Trainer.train` returns them.
+        n: training pictures.
+        found: of the validation pictures.
+    """
+    loss_sum, n_right = sums
+    return {
         "epoch": float(epoch),
-        "train/loss": loss_sum.item() / len(labels),
+        "train/loss": loss_sum.item() / n,
         "train/penalty": trainer.penalty_value(),
-        "train/accuracy": n_right.item() / len(labels),
+        "train/accuracy": n_right.item() / n,
         "val/loss": found.loss,
         "val/accuracy": found.accuracy,
         "lr": trainer.lr,
-        "epoch_seconds": time.perf_counter() - start,
     }
-    return row, found
 
 
 def _refuse_not_finite(epoch: int, row: Epoch, above: nn.Module, found: Evaluation) -> None:

@@ -24,6 +24,7 @@ from ablation.training.checkpoint import Checkpoint
 from ablation.training.evaluate import evaluate, outputs
 from ablation.training.examples import Examples, examples_of
 from ablation.training.fit import Epoch, Fit, fit, refuse_batch_of_one
+from ablation.training.together import Together
 
 Filters = npt.NDArray[np.float32]
 
@@ -59,6 +60,7 @@ def learn(
     cache: Cache,
     on_epoch: Callable[[Epoch], None],
     checkpoint: Checkpoint | None = None,
+    together: Together | None = None,
 ) -> Trained:
     """Build the network, freeze, train and test it, and check that what is frozen did not change.
 
@@ -68,6 +70,7 @@ def learn(
         cache: what the runs of this process share in memory.
         on_epoch: called with each epoch's metrics.
         checkpoint: where a training that was cut off goes on.
+        together: runs to come, which may be trained along with this one.
 
     Raises:
         ConfigError: the network can't be trained as the config asks.
@@ -84,7 +87,8 @@ def learn(
         install(parts.above, parts.below, chosen(config.data.size))
     examples = examples_of(parts, pictures, config, compute, cache)
     with randomness.seeded(randomness.TRAINING, config.seed):
-        result = fit(parts, examples, config, compute, on_epoch, checkpoint)
+        along = together and together.fit(parts, examples, config, compute, on_epoch)
+        result = along or fit(parts, examples, config, compute, on_epoch, checkpoint)
     return Trained(
         fit=result,
         test=_tested(parts, examples, compute, result.best_epoch),
@@ -162,7 +166,9 @@ def known(
     features: list[Tensor] = [part for part, _ in outputs(parts, views, compute)]
     training, validation = torch.cat(features).cpu().numpy(), result.features
     # Runs that leave the trunk as it is have the same.
-    key = hashlib.sha256(training.tobytes() + validation.tobytes()).digest()
+    key = tuple(
+        hashlib.sha256(np.ascontiguousarray(one).data).digest() for one in (training, validation)
+    )
     make = functools.partial(novelty.known, training, validation)
     size = training.nbytes + validation.nbytes
     return cache.get(("known", training.shape, key), make, lambda found: size)

@@ -111,16 +111,21 @@ def as_table(found: Predictions) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def save(found: Predictions, folder: Path, prefix: str = "") -> None:
+def save(found: Predictions, folder: Path, prefix: str = "") -> pd.DataFrame:
     """Write both files.
 
     Args:
         found: with or without probabilities.
         folder: an existing one.
         prefix: of the files' names: "test_" for the test pictures.
+
+    Returns:
+        The table for people.
     """
-    as_table(found).to_csv(folder / f"{prefix}{CSV}", index=False)
+    table = as_table(found)
+    table.to_csv(folder / f"{prefix}{CSV}", index=False)
     _write_parquet(found, folder / f"{prefix}{PARQUET}")
+    return table
 
 
 def _write_parquet(found: Predictions, path: Path) -> None:

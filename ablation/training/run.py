@@ -26,6 +26,7 @@ from ablation.training.cache import Cache
 from ablation.training.checkpoint import Checkpoint
 from ablation.training.fit import Epoch
 from ablation.training.learn import Trained, learn
+from ablation.training.together import Together
 from ablation.training.work import Done, Work
 
 
@@ -50,7 +51,11 @@ class Outcome:
 
 
 def train(
-    asked: AskedRun, study: Study, cache: Cache, on_epoch: Callable[[Epoch], None]
+    asked: AskedRun,
+    study: Study,
+    cache: Cache,
+    on_epoch: Callable[[Epoch], None],
+    together: Together | None = None,
 ) -> Outcome:
     """Train one cell with one seed and log it. A run that has finished before is not repeated.
 
@@ -61,13 +66,14 @@ def train(
         study: where it is logged.
         cache: what the runs of this process share in memory.
         on_epoch: called with each epoch's metrics.
+        together: runs to come, which may be trained along with this one.
 
     Raises:
         KeyboardInterrupt: a person stopped it; it is logged as KILLED.
     """
     device.prepare(asked.config.threads)
     try:
-        work = task.work(asked) if asked.config.task[TARGET] else _work(asked, cache)
+        work = task.work(asked) if asked.config.task[TARGET] else _work(asked, cache, together)
     except Exception as error:
         log = _open_log(study, asked, asked.config, {"fingerprint": asked.fingerprint})
         return _failed(asked.name, log, error)
@@ -75,7 +81,7 @@ def train(
     if claim.run_id is None:
         status = "elsewhere" if claim.finished is None else "skipped"
         return Outcome(asked.name, status, claim.finished)
-    log = _open_log(study, asked, work.config, work.identity.tags(), claim.run_id)
+    log = _open_log(study, asked, work.config, work.identity.tags(), claim)
     try:
         done = work.do(_both(log.epoch, on_epoch))
         log.finish(done.metrics, done.tags, done.write_artifacts, done.when_kept)
@@ -97,13 +103,14 @@ def _claimed(asked: AskedRun, study: Study, work: Work) -> Claim:
         return Claim(run_id="")
 
 
-def _work(asked: AskedRun, cache: Cache) -> Work:
+def _work(asked: AskedRun, cache: Cache, together: Together | None) -> Work:
     """What a run that trains a network on pictures is to do."""
     config = preprocessing.filled(asked.config)
     pictures = data.load(config.data, config.cache, config.seed)
     identity = _identify(asked.fingerprint, config, pictures)
     checkpoint = Checkpoint.of(identity, config.cache, Compute.of(config))
-    return Work(config, identity, functools.partial(_do, config, pictures, cache, checkpoint))
+    do = functools.partial(_do, config, pictures, cache, checkpoint, together)
+    return Work(config, identity, do)
 
 
 def _do(
@@ -111,9 +118,10 @@ def _do(
     pictures: Pictures,
     cache: Cache,
     checkpoint: Checkpoint,
+    together: Together | None,
     on_epoch: Callable[[Epoch], None],
 ) -> Done:
-    trained = learn(config, pictures, cache, on_epoch, checkpoint)
+    trained = learn(config, pictures, cache, on_epoch, checkpoint, together)
     if not Augmentation(config.augment).is_safe_in_threads:
         # What is written is written beside the training of the next run.
         artifacts.shared_sheets(config, pictures, cache)
@@ -142,10 +150,10 @@ def _open_log(
     asked: AskedRun,
     config: Config,
     tags: Mapping[str, str],
-    run_id: str | None = None,
+    claim: Claim | None = None,
 ) -> RunLog:
     params = {**asked.levels, **leaves(config)}
-    return RunLog(study, asked.name, params, tags, run_id)
+    return RunLog(study, asked.name, params, tags, claim)
 
 
 def _both(

@@ -11,8 +11,8 @@ from ablation import randomness
 from ablation.config import Config
 from ablation.network.device import Compute
 from ablation.network.transfer import Parts
+from ablation.training import linear, regularizer
 from ablation.training import loss as losses
-from ablation.training import regularizer
 from ablation.training.optimizer import Optimizer, trained
 from ablation.training.regularizer import ElasticNet
 from ablation.training.scheduler import Moment, schedule
@@ -25,6 +25,7 @@ class Trainer:
         parts: the network, which is trained.
         evaluated: what is validated and kept: the network itself, or its moving average.
         weights: that are trained, by name.
+        head: where a step needs no graph, see `linear`.
         n_steps: training steps so far.
     """
 
@@ -47,6 +48,8 @@ class Trainer:
         self._is_in_loss = self.penalty is not None and not isinstance(self.penalty, ElasticNet)
         self.optimizer = Optimizer(parts.above, config.optimizer, self.penalty)
         self._schedule = schedule(config.scheduler, self.optimizer.torchs)
+        is_in_graph = self._is_in_loss
+        self.head = None if is_in_graph else linear.lone_head(parts.above, self._loss, compute)
         self._average = _moving_average(parts, self.optimizer.shared.ema)
         self.evaluated = replace(parts, above=self._average.module) if self._average else parts
         self.n_steps = 0
@@ -71,8 +74,8 @@ class Trainer:
         loss_sum = torch.zeros((), device=self.compute.device)
         n_right = torch.zeros((), device=self.compute.device)
         for x, labels in batches:
-            self._schedule.before(Moment(self.n_steps, n, self.config.epochs))
-            loss, logits = self._step(x, labels)
+            loss, logits = self._gradients(x, labels)
+            self.step(n)
             # The sums stay on the device: reading them here would wait for each step. A loss that
             # is not finite in one step makes the sum not finite.
             loss_sum += loss * len(labels)
@@ -80,18 +83,31 @@ class Trainer:
             n_right += (logits.argmax(1) == classes).sum()
         return loss_sum, n_right
 
-    def _step(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """One training step: the mean loss of the batch without the penalty, and its logits."""
+    def step(self, n: int) -> None:
+        """Make a step with the gradients that the weights have.
+
+        Args:
+            n: steps of an epoch.
+        """
+        self._schedule.before(Moment(self.n_steps, n, self.config.epochs))
+        self.optimizer.step()
+        if self._average:
+            self._average.update(self.parts.above)
+        self.n_steps += 1
+
+    def _gradients(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Set the gradients: the mean loss of the batch without the penalty, and its logits."""
+        if self.head is not None and labels.ndim == 1:
+            return linear.step(self.head, x, labels)
+        return self._by_autograd(x, labels)
+
+    def _by_autograd(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         with self.compute.autocast():
             logits = self.parts.above(x)
         loss = self._loss(logits.float(), labels)
         whole = loss + self.penalty(self.weights) if self._is_in_loss else loss
         self.optimizer.torchs.zero_grad(set_to_none=True)
         whole.backward()
-        self.optimizer.step()
-        if self._average:
-            self._average.update(self.parts.above)
-        self.n_steps += 1
         return loss.detach(), logits.detach()
 
     def state(self) -> dict[str, Any]:

@@ -1,0 +1,201 @@
+"""Trains the heads of several runs on the views that they share, and keeps those of later runs.
+
+What a run gets here is what it would get alone, to the last digit (see `linear`): which runs are
+trained together, and which a command that was killed has trained before, makes no difference.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ablation.config import Config
+from ablation.network.device import Compute
+from ablation.network.preprocessing import filled
+from ablation.network.transfer import Parts
+from ablation.parts import SHIPPED
+from ablation.study.diverged import DivergedError
+from ablation.study.grid import AskedRun
+from ablation.targets import TARGET
+from ablation.training.evaluate import evaluate
+from ablation.training.examples import Examples
+from ablation.training.fit import Course, Epoch, Fit, batches_of, row_of
+from ablation.training.linear import Heads
+from ablation.training.trainer import Trainer
+
+#: The most heads that are trained together: more of them save little.
+MOST = 16
+#: Numbers of all features that a run is given in its epochs. A training with more takes long enough
+#: to be written to disk while it goes on, and the framework's share of its time is small.
+MOST_NUMBERS = 1e8
+#: The parts in which runs may differ whose heads are trained together.
+OWN = ("optimizer", "reg", "scheduler")
+
+#: Of a run: its training, or why that ended early.
+Result = Fit | DivergedError
+
+
+class Together:
+    """The runs of a command that are to come, and the trainings of those that are done already."""
+
+    def __init__(self, to_come: Sequence[AskedRun] = ()) -> None:
+        """
+        Args:
+            to_come: runs that will be trained in this process one after the other.
+        """
+        self._to_come = list(to_come)
+        self._configs: dict[str, Config] = {}
+        self._done: dict[str, Result] = {}
+
+    def fit(
+        self,
+        parts: Parts,
+        examples: Examples,
+        config: Config,
+        compute: Compute,
+        on_epoch: Callable[[Epoch], None],
+    ) -> Fit | None:
+        """Train a run's head along with those of runs to come, or return what was trained before.
+
+        Args:
+            parts: the network, cut where training starts; the best epoch's is loaded into it.
+            examples: what the head is given, and the labels.
+            config: of the run, with nothing left open.
+            compute: the device and the arithmetic.
+            on_epoch: called with each epoch's metrics.
+
+        Returns:
+            None where the run is to be trained alone.
+
+        Raises:
+            DivergedError: a number of this run's training is not finite.
+        """
+        found = self._done.pop(repr(config), None)
+        if found is None:
+            configs = self._group(config) if _is_possible(parts, examples, config) else []
+            results = fit_together(parts, examples, configs, compute) if len(configs) > 1 else []
+            if not results:
+                return None
+            self._done |= dict(zip(map(repr, configs), results, strict=True))
+            found = self._done.pop(repr(config))
+        if isinstance(found, DivergedError):
+            raise found
+        for row in found.history:
+            on_epoch(row)
+        parts.above.load_state_dict(found.state)
+        return found
+
+    def _group(self, config: Config) -> list[Config]:
+        """A run's config, and those of runs to come that differ in the parts of `OWN` alone."""
+        shared, found = _shared(config), [config]
+        for asked in self._to_come if _is_shipped(config) else ():
+            other = self._filled(asked)
+            is_like = _shared(other) == shared and other != config and _is_shipped(other)
+            if is_like and repr(other) not in self._done:
+                found.append(other)
+            if len(found) == MOST:
+                break
+        return found
+
+    def _filled(self, asked: AskedRun) -> Config:
+        if asked.fingerprint not in self._configs:
+            self._configs[asked.fingerprint] = filled(asked.config)
+        return self._configs[asked.fingerprint]
+
+    def ended(self, asked: AskedRun) -> None:
+        """A run is not to come any more."""
+        self._to_come = [run for run in self._to_come if run.fingerprint != asked.fingerprint]
+        self._done.pop(repr(self._configs.pop(asked.fingerprint, None)), None)
+
+
+def fit_together(
+    parts: Parts, examples: Examples, configs: Sequence[Config], compute: Compute
+) -> list[Result]:
+    """Train one head for each of these runs, all on the same views.
+
+    Args:
+        parts: the network as each run starts; its head is not changed.
+        examples: what the head is given, and the labels.
+        configs: of the runs, with nothing left open; they differ in the parts of `OWN` alone.
+        compute: the device and the arithmetic.
+
+    Returns:
+        The training of each run, whose seconds are its share of those of all; none where a head's
+        steps need a graph.
+    """
+    own = [replace(parts, above=deepcopy(parts.above)) for _ in configs]
+    trainers = [
+        Trainer(of_run, examples.train_labels, config, compute)
+        for of_run, config in zip(own, configs, strict=True)
+    ]
+    of_runs = [trainer.head for trainer in trainers if trainer.head is not None]
+    if len(of_runs) < len(trainers):
+        return []
+    heads = Heads(of_runs)
+    courses: list[Course | DivergedError] = [Course(trainer) for trainer in trainers]
+    for epoch in range(1, configs[0].epochs + 1):
+        start = time.perf_counter()
+        rows = list(_epoch(heads, trainers, examples, epoch))
+        seconds = (time.perf_counter() - start) / len(trainers)
+        for at, (row, found) in enumerate(rows):
+            course = courses[at]
+            if isinstance(course, Course):
+                try:
+                    course.add({**row, "epoch_seconds": seconds}, found)
+                except DivergedError as error:
+                    courses[at] = error
+    results = [one.finished() if isinstance(one, Course) else one for one in courses]
+    return list(_sharing_features(results))
+
+
+def _epoch(
+    heads: Heads, trainers: Sequence[Trainer], examples: Examples, epoch: int
+) -> Iterator[tuple[Epoch, Any]]:
+    """Train all heads for one epoch, and validate each."""
+    first = trainers[0]
+    n, pairs = batches_of(examples, first.config, first.compute, epoch)
+    loss_sums, n_right = torch.zeros(len(trainers)), torch.zeros(len(trainers))
+    for trainer in trainers:
+        trainer.parts.train(epoch)
+    for x, labels in pairs:
+        losses, logits = heads.step(x, labels)
+        for trainer in trainers:
+            trainer.step(n)
+        loss_sums += losses * len(labels)
+        n_right += (logits.argmax(2) == labels).sum(1)
+    validation: list[Tensor] = list(examples.inputs.evaluation("val"))
+    for trainer, *sums in zip(trainers, loss_sums, n_right, strict=True):
+        found = evaluate(trainer.evaluated, iter(validation), examples.val_labels, first.compute)
+        yield row_of(trainer, epoch, (sums[0], sums[1]), len(examples.train_labels), found), found
+
+
+def _is_possible(parts: Parts, examples: Examples, config: Config) -> bool:
+    """Whether a run has but a head to train, on few numbers and classes that are not mixed."""
+    if len(parts.above) != 1 or examples.targets(1).ndim != 1:
+        return False
+    n_features = int(parts.above[0].in_features)  # type: ignore[arg-type]
+    return len(examples.train_labels) * n_features * config.epochs <= MOST_NUMBERS
+
+
+def _shared(config: Config) -> Mapping[str, Any]:
+    """The settings that runs have in common whose heads are trained together."""
+    return {name: value for name, value in vars(config).items() if name not in OWN}
+
+
+def _is_shipped(config: Config) -> bool:
+    """Whether its own parts are the framework's, which draw no random numbers in training."""
+    targets = (getattr(config, name)[TARGET] for name in OWN)
+    return all(target is None or target in SHIPPED for target in targets)
+
+
+def _sharing_features(results: Sequence[Result]) -> Iterator[Result]:
+    """The same results, which hold the same features once."""
+    fits = [result for result in results if isinstance(result, Fit)]
+    for result in results:
+        if isinstance(result, Fit) and (result.features == fits[0].features).all():
+            result.features = fits[0].features
+        yield result

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ablation.config import Config
+from ablation.config import Config, chosen
+from ablation.errors import ConfigError
 from ablation.network.device import Compute
 from ablation.network.preprocessing import filled
 from ablation.network.transfer import Parts
@@ -77,10 +78,10 @@ class Together:
         found = self._done.pop(repr(config), None)
         if found is None:
             configs = self._group(config) if _is_possible(parts, examples, config) else []
-            results = fit_together(parts, examples, configs, compute) if len(configs) > 1 else []
+            results = fit_together(parts, examples, configs, compute) if len(configs) > 1 else {}
             if not results:
                 return None
-            self._done |= dict(zip(map(repr, configs), results, strict=True))
+            self._done |= results
             found = self._done.pop(repr(config))
         if isinstance(found, DivergedError):
             raise found
@@ -114,7 +115,7 @@ class Together:
 
 def fit_together(
     parts: Parts, examples: Examples, configs: Sequence[Config], compute: Compute
-) -> list[Result]:
+) -> dict[str, Result]:
     """Train one head for each of these runs, all on the same views.
 
     Args:
@@ -124,18 +125,17 @@ def fit_together(
         compute: the device and the arithmetic.
 
     Returns:
-        The training of each run, whose seconds are its share of those of all; none where a head's
-        steps need a graph.
+        By a run's config, written out, its training, whose seconds are its share of those of all.
+        A run is left out whose steps need a graph, or which can't be trained; of the first run
+        alone there is nothing.
+
+    Raises:
+        ConfigError: the first run can't be trained.
     """
-    own = [replace(parts, above=deepcopy(parts.above)) for _ in configs]
-    trainers = [
-        Trainer(of_run, examples.train_labels, config, compute)
-        for of_run, config in zip(own, configs, strict=True)
-    ]
-    of_runs = [trainer.head for trainer in trainers if trainer.head is not None]
-    if len(of_runs) < len(trainers):
-        return []
-    heads = Heads(of_runs)
+    trainers = list(_trainers(parts, examples, configs, compute))
+    if len(trainers) < 2 or trainers[0].config is not configs[0]:
+        return {}
+    heads = Heads([chosen(trainer.head) for trainer in trainers])
     courses: list[Course | DivergedError] = [Course(trainer) for trainer in trainers]
     for epoch in range(1, configs[0].epochs + 1):
         start = time.perf_counter()
@@ -149,7 +149,24 @@ def fit_together(
                 except DivergedError as error:
                     courses[at] = error
     results = [one.finished() if isinstance(one, Course) else one for one in courses]
-    return list(_sharing_features(results))
+    named = zip(trainers, _sharing_features(results), strict=True)
+    return {repr(trainer.config): result for trainer, result in named}
+
+
+def _trainers(
+    parts: Parts, examples: Examples, configs: Sequence[Config], compute: Compute
+) -> Iterator[Trainer]:
+    """Of each run a head of its own, about to be trained, where its steps need no graph."""
+    for config in configs:
+        own = replace(parts, above=deepcopy(parts.above))
+        try:
+            trainer = Trainer(own, examples.train_labels, config, compute)
+        except ConfigError:
+            if config is configs[0]:
+                raise
+            continue  # It fails by itself, when its turn has come.
+        if trainer.head is not None:
+            yield trainer
 
 
 def _epoch(

@@ -6,6 +6,7 @@ import pytest
 
 from ablation import randomness
 from ablation.config import Config
+from ablation.errors import ConfigError
 from ablation.study.diverged import DivergedError
 from ablation.study.grid import asked_run
 from ablation.training.fit import Epoch, Fit
@@ -42,17 +43,17 @@ def configs(*more: str) -> list[Config]:
     return [small(*FROZEN, *arm, *more) for arm in ARMS]
 
 
-def together(group: list[Config]) -> list[Fit | DivergedError]:
+def together(group: list[Config]) -> list[Fit | DivergedError | None]:
     _, parts, examples, compute = built(group[0])
     with randomness.seeded(randomness.TRAINING, group[0].seed):
-        return fit_together(parts, examples, group, compute)
+        found = fit_together(parts, examples, group, compute)
+    return [found.get(repr(config)) for config in group]
 
 
 @pytest.mark.parametrize("more", [(), ("seed=3", "+model.dropout=0.2", "data.train_pictures=24")])
 def test_runs_trained_together_have_the_numbers_that_they_have_alone(more: tuple[str, ...]) -> None:
     group = configs(*more)
     found = together(group)
-    assert len(found) == len(ARMS)
     for config, one in zip(group, found, strict=True):
         assert isinstance(one, Fit)
         _, _, alone, _ = trained(config)
@@ -68,6 +69,17 @@ def test_a_run_that_diverges_ends_alone_and_as_it_would_alone() -> None:
     assert str(diverged) == str(alone.value)
     assert isinstance(found, Fit)
     assert numbers(found) == numbers(trained(tame)[2])
+
+
+def test_a_run_that_can_not_be_trained_leaves_the_others_as_they_are() -> None:
+    group = [*configs(), small(*FROZEN, "+optimizer.weight_decay=0.1", "reg=l2")]
+    *found, wrong = together(group)
+    assert wrong is None
+    assert all(isinstance(one, Fit) for one in found)
+    with pytest.raises(ConfigError, match="give one"):
+        together([group[-1], *group[:-1]])
+    # Alone with one that is left out, nothing is trained together.
+    assert together([group[0], group[-1]]) == [None, None]
 
 
 def fitted(runs: Together, config: Config) -> tuple[Fit | None, list[Epoch]]:

@@ -1,5 +1,6 @@
 """The plots of one run: its learning curves and its confusion matrix, see `panel`."""
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 
@@ -138,8 +139,9 @@ def _name_cells(
         figure.paste(turned, (across - turned.width + label.height // 2, foot), shape)
 
 
+@functools.lru_cache(maxsize=512)
 def _label(text: str, colour: str = BLACK) -> Image.Image:
-    """One line of text as an image."""
+    """One line of text as an image, which is not to be changed."""
     own = letters(LABEL)
     label = Image.new("RGB", (max(1, round(own.getlength(text))), 16), "white")
     ImageDraw.Draw(label).text((0, 8), text, colour, own, anchor="lm")

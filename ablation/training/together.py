@@ -7,7 +7,7 @@ trained together, and which a command that was killed has trained before, makes 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -36,8 +36,17 @@ MOST_NUMBERS = 1e8
 #: The parts in which runs may differ whose heads are trained together.
 OWN = ("optimizer", "reg", "scheduler")
 
-#: Of a run: its training, or why that ended early.
-Result = Fit | DivergedError
+
+@dataclass(frozen=True)
+class Diverged:
+    """A training that ended early: the epochs before, and what happened."""
+
+    history: list[Epoch]
+    error: DivergedError
+
+
+#: Of a run: its training, or how far it came.
+Result = Fit | Diverged
 
 
 class Together:
@@ -76,18 +85,16 @@ class Together:
             DivergedError: a number of this run's training is not finite.
         """
         found = self._done.pop(repr(config), None)
-        if found is None:
-            configs = self._group(config) if _is_possible(parts, examples, config) else []
-            results = fit_together(parts, examples, configs, compute) if len(configs) > 1 else {}
-            if not results:
-                return None
-            self._done |= results
-            found = self._done.pop(repr(config))
-        if isinstance(found, DivergedError):
-            raise found
-        for row in found.history:
+        for row in found.history if found else ():
             on_epoch(row)
-        parts.above.load_state_dict(found.state)
+        if found is None:
+            configs = self._group(config) if _is_possible(parts, examples, config) else [config]
+            self._done |= fit_together(parts, examples, configs, compute, on_epoch)
+            found = self._done.pop(repr(config), None)
+        if isinstance(found, Diverged):
+            raise found.error
+        if found is not None:
+            parts.above.load_state_dict(found.state)
         return found
 
     def _group(self, config: Config) -> list[Config]:
@@ -114,7 +121,11 @@ class Together:
 
 
 def fit_together(
-    parts: Parts, examples: Examples, configs: Sequence[Config], compute: Compute
+    parts: Parts,
+    examples: Examples,
+    configs: Sequence[Config],
+    compute: Compute,
+    on_epoch: Callable[[Epoch], None],
 ) -> dict[str, Result]:
     """Train one head for each of these runs, all on the same views.
 
@@ -123,6 +134,7 @@ def fit_together(
         examples: what the head is given, and the labels.
         configs: of the runs, with nothing left open; they differ in the parts of `OWN` alone.
         compute: the device and the arithmetic.
+        on_epoch: called with each epoch's metrics of the first run.
 
     Returns:
         By a run's config, written out, its training, whose seconds are its share of those of all.
@@ -132,23 +144,30 @@ def fit_together(
     Raises:
         ConfigError: the first run can't be trained.
     """
-    trainers = list(_trainers(parts, examples, configs, compute))
+    trainers = list(_trainers(parts, examples, configs, compute)) if len(configs) > 1 else []
     if len(trainers) < 2 or trainers[0].config is not configs[0]:
         return {}
     heads = Heads([chosen(trainer.head) for trainer in trainers])
-    courses: list[Course | DivergedError] = [Course(trainer) for trainer in trainers]
+    courses = [Course(trainer) for trainer in trainers]
+    ended: dict[int, DivergedError] = {}
     for epoch in range(1, configs[0].epochs + 1):
         start = time.perf_counter()
         rows = list(_epoch(heads, trainers, examples, epoch))
         seconds = (time.perf_counter() - start) / len(trainers)
         for at, (row, found) in enumerate(rows):
-            course = courses[at]
-            if isinstance(course, Course):
-                try:
-                    course.add({**row, "epoch_seconds": seconds}, found)
-                except DivergedError as error:
-                    courses[at] = error
-    results = [one.finished() if isinstance(one, Course) else one for one in courses]
+            if at in ended:
+                continue
+            try:
+                courses[at].add({**row, "epoch_seconds": seconds}, found)
+            except DivergedError as error:
+                ended[at] = error
+                continue
+            if at == 0:
+                on_epoch(courses[0].history[-1])
+    results = [
+        Diverged(course.history, ended[at]) if at in ended else course.finished()
+        for at, course in enumerate(courses)
+    ]
     named = zip(trainers, _sharing_features(results), strict=True)
     return {repr(trainer.config): result for trainer, result in named}
 

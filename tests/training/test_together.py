@@ -10,7 +10,7 @@ from ablation.errors import ConfigError
 from ablation.study.diverged import DivergedError
 from ablation.study.grid import asked_run
 from ablation.training.fit import Epoch, Fit
-from ablation.training.together import Together, fit_together
+from ablation.training.together import Diverged, Result, Together, fit_together
 from tests.training.small import built, small, trained
 
 FROZEN = ("transfer=frozen", "epochs=3", "data.train_pictures=22")
@@ -43,10 +43,10 @@ def configs(*more: str) -> list[Config]:
     return [small(*FROZEN, *arm, *more) for arm in ARMS]
 
 
-def together(group: list[Config]) -> list[Fit | DivergedError | None]:
+def together(group: list[Config]) -> list[Result | None]:
     _, parts, examples, compute = built(group[0])
     with randomness.seeded(randomness.TRAINING, group[0].seed):
-        found = fit_together(parts, examples, group, compute)
+        found = fit_together(parts, examples, group, compute, lambda row: None)
     return [found.get(repr(config)) for config in group]
 
 
@@ -66,7 +66,9 @@ def test_a_run_that_diverges_ends_alone_and_as_it_would_alone() -> None:
     diverged, found = together([wild, tame])
     with pytest.raises(DivergedError) as alone:
         trained(wild)
-    assert str(diverged) == str(alone.value)
+    assert isinstance(diverged, Diverged)
+    assert str(diverged.error) == str(alone.value)
+    assert len(diverged.history) == alone.value.epoch - 1
     assert isinstance(found, Fit)
     assert numbers(found) == numbers(trained(tame)[2])
 
@@ -92,8 +94,9 @@ def fitted(runs: Together, config: Config) -> tuple[Fit | None, list[Epoch]]:
 def test_a_later_run_is_given_what_was_trained_with_an_earlier_one() -> None:
     first, second = small(*FROZEN, *ARMS[0]), small(*FROZEN, *ARMS[1])
     runs = Together([asked_run(config, {}) for config in (first, second)])
-    found, _ = fitted(runs, first)
+    found, rows = fitted(runs, first)
     assert found is not None
+    assert rows == found.history
     later, rows = fitted(runs, second)
     assert later is not None
     assert rows == later.history

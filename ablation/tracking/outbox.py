@@ -109,6 +109,9 @@ def deliver(client: "MlflowClient", experiment_id: str, record: Record, folder: 
     if not record.run_id:
         create(client, experiment_id, record)
         save(record, folder)
+    else:
+        # The study may have been moved since; the store knows where to.
+        record.artifact_uri = ""
     complete(client, record, folder, Part(params=True))
 
 

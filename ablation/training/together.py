@@ -22,7 +22,7 @@ from ablation.parts import SHIPPED
 from ablation.study.diverged import DivergedError
 from ablation.study.grid import AskedRun
 from ablation.targets import TARGET
-from ablation.training.evaluate import evaluate
+from ablation.training.evaluate import Evaluation, evaluate
 from ablation.training.examples import Examples
 from ablation.training.fit import Course, Epoch, Fit, batches_of, row_of
 from ablation.training.linear import Heads
@@ -138,8 +138,8 @@ def fit_together(
 
     Returns:
         By a run's config, written out, its training, whose seconds are its share of those of all.
-        A run is left out whose steps need a graph, or which can't be trained; of the first run
-        alone there is nothing.
+        A run is left out whose steps need a graph, or which can't be trained. Empty where none is
+        left to be trained along with the first.
 
     Raises:
         ConfigError: the first run can't be trained.
@@ -190,7 +190,7 @@ def _trainers(
 
 def _epoch(
     heads: Heads, trainers: Sequence[Trainer], examples: Examples, epoch: int
-) -> Iterator[tuple[Epoch, Any]]:
+) -> Iterator[tuple[Epoch, Evaluation]]:
     """Train all heads for one epoch, and validate each."""
     first = trainers[0]
     n, pairs = batches_of(examples, first.config, first.compute, epoch)
@@ -204,9 +204,10 @@ def _epoch(
         loss_sums += losses * len(labels)
         n_right += (logits.argmax(2) == labels).sum(1)
     validation: list[Tensor] = list(examples.inputs.evaluation("val"))
-    for trainer, *sums in zip(trainers, loss_sums, n_right, strict=True):
+    n_pictures = len(examples.train_labels)
+    for trainer, loss_sum, right in zip(trainers, loss_sums, n_right, strict=True):
         found = evaluate(trainer.evaluated, iter(validation), examples.val_labels, first.compute)
-        yield row_of(trainer, epoch, (sums[0], sums[1]), len(examples.train_labels), found), found
+        yield row_of(trainer, epoch, (loss_sum, right), n_pictures, found), found
 
 
 def _is_possible(parts: Parts, examples: Examples, config: Config) -> bool:

@@ -48,8 +48,7 @@ class Trainer:
         self._is_in_loss = self.penalty is not None and not isinstance(self.penalty, ElasticNet)
         self.optimizer = Optimizer(parts.above, config.optimizer, self.penalty)
         self._schedule = schedule(config.scheduler, self.optimizer.torchs)
-        is_in_graph = self._is_in_loss
-        self.head = None if is_in_graph else linear.lone_head(parts.above, self._loss, compute)
+        self.head = None if self._is_in_loss else linear.lone_head(parts.above, self._loss, compute)
         self._average = _moving_average(parts, self.optimizer.shared.ema)
         self.evaluated = replace(parts, above=self._average.module) if self._average else parts
         self.n_steps = 0

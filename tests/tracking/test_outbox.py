@@ -97,3 +97,19 @@ def test_a_run_that_has_finished_elsewhere_meanwhile_is_not_delivered(study: Stu
     assert not kept.exists()
     runs = store.search(study.client, study.experiment_id, "attributes.status = 'FINISHED'")
     assert len(runs) == 1
+
+
+def test_what_is_delivered_later_goes_where_the_store_has_the_run_by_then(
+    study: Study, tmp_path: Path
+) -> None:
+    trained(study, away_at="end")
+    (kept,) = study.outbox.glob("*/run.json")
+    record = json.loads(kept.read_text())
+    record["tags"]["process"] = "1@0.00"
+    record["artifact_uri"] = str(tmp_path / "before it was moved")
+    kept.write_text(json.dumps(record))
+    assert outbox.deliver_waiting(study) == 1
+    (run,) = store.search(study.client, study.experiment_id)
+    (file,) = study.client.list_artifacts(run.info.run_id)
+    assert file.path == "history.csv"
+    assert not (tmp_path / "before it was moved").exists()

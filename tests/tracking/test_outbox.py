@@ -108,8 +108,9 @@ def test_what_is_delivered_later_goes_where_the_store_has_the_run_by_then(
     record["tags"]["process"] = "1@0.00"
     record["artifact_uri"] = str(tmp_path / "before it was moved")
     kept.write_text(json.dumps(record))
+    (kept.parent / outbox.ARTIFACTS / "left.txt").write_text("not yet where it is to be")
     assert outbox.deliver_waiting(study) == 1
     (run,) = store.search(study.client, study.experiment_id)
-    (file,) = study.client.list_artifacts(run.info.run_id)
-    assert file.path == "history.csv"
+    found = {file.path for file in study.client.list_artifacts(run.info.run_id)}
+    assert found == {"history.csv", "left.txt"}
     assert not (tmp_path / "before it was moved").exists()
